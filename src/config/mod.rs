@@ -1,0 +1,5 @@
+//! What the user said.
+
+mod setting;
+
+pub use setting::{Kind, Setting};

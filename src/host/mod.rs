@@ -1,0 +1,213 @@
+//! Where data enters: the only floor that opens a file of the host or asks the kernel about it.
+//!
+//! Everything is relative to one root path, so a container with the host's `/` under `/host` and a fixture
+//! in a test are read by the same code. What a parser needs from the machine (page size, clock ticks, boot
+//! time) is a field of [`Host`], so that a captured file of another machine parses right.
+//!
+//! Scope law: only files under `/proc`, `/sys` and `/etc` and system calls that ask; never a program, never
+//! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
+
+mod error;
+pub mod text;
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+pub use error::{Error, ParseError};
+
+/// Files are read whole, but a root that is not a kernel's may hold anything: more than this is an error.
+const MAX_FILE: usize = 1 << 20;
+
+/// `mountinfo` of a host with thousands of containers is larger than the other files.
+const MAX_MOUNTINFO: usize = 4 << 20;
+
+/// Where a container image usually mounts the host's root.
+const KNOWN_ROOTS: [&str; 2] = ["/host", "/hostfs"];
+
+/// One machine, as seen from its root path.
+#[derive(Debug, Clone)]
+pub struct Host {
+    root: PathBuf,
+    /// Clock ticks a second (`sysconf(_SC_CLK_TCK)`), the unit of CPU times.
+    pub ticks: u64,
+    /// Bytes of a page, the unit of resident memory in `/proc/<pid>/stat`.
+    pub page_size: u64,
+    /// When the machine started, read once and pinned: reading `btime` again moves with the wall clock.
+    pub boot_time: SystemTime,
+}
+
+impl Host {
+    /// The host under `root`, which must hold a `/proc`.
+    pub fn at(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let mut host = Self {
+            root: root.into(),
+            ticks: rustix::param::clock_ticks_per_second(),
+            page_size: rustix::param::page_size() as u64,
+            boot_time: SystemTime::UNIX_EPOCH,
+        };
+        let stat = host.read("proc/stat")?;
+        host.boot_time = host.boot_time_from(&stat);
+        Ok(host)
+    }
+
+    /// The root to use when none is given: the host's, mounted into this container, or our own.
+    pub fn find_root() -> PathBuf {
+        KNOWN_ROOTS
+            .iter()
+            .map(Path::new)
+            .find(|root| root.join("proc/1/stat").exists() && root.join("proc/stat").is_file())
+            .unwrap_or(Path::new("/"))
+            .to_path_buf()
+    }
+
+    /// The root path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path on this machine of a path of the host, with or without its leading `/`.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn boot_time_from(&self, stat: &str) -> SystemTime {
+        let btime = text::pairs(stat).find(|(key, _)| *key == "btime").map(|(_, seconds)| seconds);
+        let by_uptime = || {
+            let uptime = self.read("proc/uptime").ok()?;
+            let up: f64 = uptime.split_ascii_whitespace().next()?.parse().ok()?;
+            SystemTime::now().checked_sub(Duration::try_from_secs_f64(up).ok()?)
+        };
+        btime
+            .filter(|seconds| *seconds > 0)
+            .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+            .or_else(by_uptime)
+            .unwrap_or_else(SystemTime::now)
+    }
+
+    /// The text of a file. Bytes that are not UTF-8 are replaced, so that a name full of them stays a name.
+    pub fn read(&self, path: &str) -> Result<String, Error> {
+        let limit = if path.ends_with("mountinfo") { MAX_MOUNTINFO } else { MAX_FILE };
+        let bytes = read_regular(&self.path(path), limit).map_err(|e| Error::io(path, e))?;
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+        })
+    }
+
+    /// Reads a file and parses it with a pure function; the error names the file.
+    pub fn parse<T>(
+        &self,
+        path: &str,
+        parse: impl FnOnce(&str) -> Result<T, ParseError>,
+    ) -> Result<T, Error> {
+        parse(&self.read(path)?).map_err(|e| e.at(path))
+    }
+
+    /// The first of several places of a file that can be read, such as `proc/1/net/dev` before `proc/net/dev`.
+    pub fn parse_first<T>(
+        &self,
+        paths: &[&str],
+        parse: impl Fn(&str) -> Result<T, ParseError>,
+    ) -> Result<T, Error> {
+        let mut first_error = None;
+        for path in paths {
+            match self.parse(path, &parse) {
+                Ok(value) => return Ok(value),
+                Err(e) => first_error = first_error.or(Some(e)),
+            }
+        }
+        Err(first_error.unwrap_or(Error::Unavailable { path: paths.join(" or ") }))
+    }
+
+    /// The names in a directory, sorted, so that output does not depend on the file system's order.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, Error> {
+        let entries = std::fs::read_dir(self.path(path)).map_err(|e| Error::io(path, e))?;
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether a file or directory is there.
+    pub fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+}
+
+/// Reads a regular file up to `limit` bytes.
+///
+/// `O_NONBLOCK` and the type are not decoration: a fixture root or a hostile mount can hold a FIFO in the
+/// place of a file, and opening one would wait for a writer for ever.
+fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = rustix::fs::open(path, flags, Mode::empty())?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+    if kind != FileType::RegularFile {
+        return Err(io::Error::other(format!("not a regular file but {kind:?}")));
+    }
+    // The size of a pseudo-file lies (it is 0), so the file is read to its end, and whole in one read where it fits.
+    let mut bytes = Vec::with_capacity(8192);
+    let read = std::fs::File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    if read > limit {
+        return Err(io::Error::other(format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let host = Host::at(dir.path()).unwrap();
+        (dir, host)
+    }
+
+    #[test]
+    fn boot_time_is_btime_of_the_root() {
+        let (_dir, host) = fixture(&[("proc/stat", "cpu 1 2 3\nbtime 1700000000\n")]);
+        assert_eq!(host.boot_time, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    }
+
+    #[test]
+    fn a_root_without_proc_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Host::at(dir.path()).unwrap_err();
+        assert_eq!(error.to_string(), "proc/stat: not on this host");
+    }
+
+    #[test]
+    fn a_fifo_a_directory_and_a_giant_are_errors_and_hang_nothing() {
+        let (dir, host) = fixture(&[("proc/stat", "btime 1\n")]);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("proc/fifo"),
+            FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 30).unwrap();
+        assert_eq!(host.read("proc/fifo").unwrap_err().kind(), "io");
+        assert_eq!(host.read("proc").unwrap_err().kind(), "io");
+        assert_eq!(host.read("proc/giant").unwrap_err().kind(), "io");
+        assert_eq!(host.read("proc/nothing").unwrap_err().kind(), "unavailable");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_stay_readable() {
+        let (dir, host) = fixture(&[("proc/stat", "btime 1\n")]);
+        std::fs::write(dir.path().join("proc/odd"), b"a\xffb").unwrap();
+        assert_eq!(host.read("proc/odd").unwrap(), "a\u{fffd}b");
+    }
+}

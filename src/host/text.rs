@@ -1,0 +1,84 @@
+//! The shapes of pseudo-files, as pure functions: `key value` lines, columns, and single numbers.
+
+use super::error::ParseError;
+
+/// A number in a column.
+pub fn number<T: std::str::FromStr>(
+    field: Option<&str>,
+    line: usize,
+    text: &str,
+    expected: &'static str,
+) -> Result<T, ParseError> {
+    field.and_then(|f| f.parse().ok()).ok_or_else(|| ParseError::new(line, text, expected))
+}
+
+/// A file that holds one number, such as `/proc/sys/kernel/threads-max`.
+pub fn single<T: std::str::FromStr>(text: &str) -> Result<T, ParseError> {
+    number(Some(text.trim()), 1, text, "a number")
+}
+
+/// Lines of `key value`, such as `/proc/vmstat`: key and the number after it. Lines of another shape are
+/// passed over, because kernels add them.
+pub fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let key = fields.next()?;
+        let value = fields.next()?.parse().ok()?;
+        Some((key.trim_end_matches(':'), value))
+    })
+}
+
+/// Decodes the octal escapes that the kernel writes into mount tables (`\040` for a blank).
+///
+/// See `mangle_path` in fs/seq_file.c: blank, tab, newline and backslash are escaped.
+pub fn unescape_octal(field: &str) -> String {
+    if !field.contains('\\') {
+        return field.to_owned();
+    }
+    let bytes = field.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let octal = bytes
+            .get(i + 1..i + 4)
+            .filter(|d| bytes[i] == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
+        if let Some(digits) = octal {
+            let value = digits.iter().fold(0_u32, |acc, d| acc * 8 + u32::from(d - b'0'));
+            if let Ok(byte) = u8::try_from(value) {
+                out.push(byte);
+                i += 4;
+                continue;
+            }
+        }
+        out.push(bytes[i]);
+        i += 1;
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn pairs_pass_over_other_shapes() {
+        let found: Vec<_> = pairs("pgfault 12\n\nodd\nbad x\nMemFree:  7 kB\n").collect();
+        assert_eq!(found, [("pgfault", 12), ("MemFree", 7)]);
+    }
+
+    #[test]
+    fn octal_escapes_are_decoded() {
+        assert_eq!(unescape_octal(r"/mnt/a\040b\134c"), r"/mnt/a b\c");
+        assert_eq!(unescape_octal(r"\9\40"), r"\9\40");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = pairs(&text).count();
+            let _ = unescape_octal(&text);
+            let _ = single::<u64>(&text);
+        }
+    }
+}

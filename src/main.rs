@@ -1,0 +1,2 @@
+//! hostmeter's command line.
+fn main() {}
