@@ -325,6 +325,12 @@ impl Reading {
         }
     }
 
+    /// Sets the time of the reading to now.
+    pub fn stamp(&mut self) {
+        self.time = SystemTime::now();
+        self.instant = Instant::now();
+    }
+
     /// Runs a part of a collection; when it fails, the others go on and the problem is kept.
     pub fn part(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Error>) {
         if let Err(problem) = read(self) {

@@ -7,10 +7,12 @@
 mod load;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::Setting;
 use crate::host::{Error, Host};
 use crate::metric::{Metric, Reading};
+use crate::stats::Stats;
 
 /// What is known of a collector before it runs.
 #[derive(Debug)]
@@ -24,7 +26,16 @@ pub struct Spec {
     /// The collector's own settings, beside `enabled`, `interval` and `metrics`, which all have.
     pub settings: &'static [Setting],
     /// Makes the collector from its section of the configuration.
-    pub build: fn(&Section, &Host) -> Built,
+    pub build: fn(&Section, &Context<'_>) -> Built,
+}
+
+/// What a collector may look at when it is built.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The host it will read.
+    pub host: &'a Host,
+    /// The agent's own counters, for the collector that reads them.
+    pub stats: &'a Arc<Stats>,
 }
 
 /// A collector, or what is wrong with its section.

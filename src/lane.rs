@@ -1,0 +1,71 @@
+//! A lane: one `MeterProvider`, one reader, and the snapshot they collect from.
+//!
+//! One provider for each reader, because with two readers on one provider a callback run for reader A also
+//! writes into reader B's aggregation: a process that has ended is reported once more by B, and top-N sets of
+//! different moments mix, so that their sums are wrong.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
+
+use crate::instruments::{Cell, EntityForm, register};
+use crate::metric::Snapshot;
+use crate::sampler::Sampler;
+
+/// The version of the semantic conventions that the names follow.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// A provider with its reader and the instruments of everything that is collected.
+pub struct Lane {
+    sampler: Arc<Sampler>,
+    cell: Cell,
+    /// Kept because the reader only holds a weak reference to its pipeline.
+    _provider: SdkMeterProvider,
+    collecting: Mutex<()>,
+}
+
+impl Lane {
+    /// A lane that ends in `reader`.
+    pub fn new(
+        sampler: Arc<Sampler>,
+        reader: impl MetricReader,
+        resource: Resource,
+        form: EntityForm,
+    ) -> Self {
+        let wanted = sampler.wanted().to_vec();
+        let limits = wanted.clone();
+        // Twice the ceiling, because an observable gauge keeps the places of vanished series for one more
+        // collection, and a full map would fold living processes into `otel.metric.overflow`.
+        let view = move |instrument: &Instrument| {
+            let found = limits.iter().find(|wanted| wanted.metric.name == instrument.name())?;
+            Stream::builder().with_cardinality_limit(2 * found.ceiling + 1).build().ok()
+        };
+        let provider =
+            SdkMeterProvider::builder().with_resource(resource).with_reader(reader).with_view(view).build();
+        let scope = InstrumentationScope::builder("hostmeter")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(SCHEMA_URL)
+            .build();
+        let meter = provider.meter_with_scope(scope);
+        let cell = Cell::default();
+        for wanted in &wanted {
+            register(&meter, wanted.metric, &cell, form);
+        }
+        Self { sampler, cell, _provider: provider, collecting: Mutex::new(()) }
+    }
+
+    /// Takes a fresh snapshot within `budget`, and runs `collect`, in which the reader sees just that one.
+    pub fn collect<T>(&self, budget: Duration, collect: impl FnOnce(&Snapshot) -> T) -> T {
+        let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.sampler.snapshot(budget);
+        self.cell.set(Arc::clone(&snapshot));
+        let out = collect(&snapshot);
+        self.cell.set(Arc::default());
+        out
+    }
+}

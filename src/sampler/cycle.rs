@@ -1,0 +1,266 @@
+//! One cycle: every collector once, each within its deadline.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::collectors::{Collector, Context};
+use crate::host::{Error, Host};
+use crate::metric::Reading;
+use crate::stats::Stats;
+
+use super::worker::{Done, Failure, Job, Jobs, Worker, pop};
+use super::{COLLECTOR_DEADLINE, CYCLE_DEADLINE, MAX_STUCK, Shared, Source};
+
+/// A collector and what is kept of it between cycles.
+pub(super) struct Slot {
+    source: Source,
+    /// Absent while a worker has it, which for one that hangs may be for ever.
+    collector: Option<Box<dyn Collector>>,
+    ceiling: usize,
+    last: Option<Arc<Reading>>,
+    /// The kinds of problems of the last run, so that only a change is logged.
+    problems: BTreeSet<&'static str>,
+}
+
+impl Slot {
+    pub(super) fn new(source: Source, collector: Box<dyn Collector>, ceiling: usize) -> Self {
+        Self { source, collector: Some(collector), ceiling, last: None, problems: BTreeSet::new() }
+    }
+
+    fn name(&self) -> &'static str {
+        self.source.spec.name
+    }
+
+    /// The last reading, while it is younger than the collector's interval.
+    fn still_good(&self) -> Option<Arc<Reading>> {
+        self.last.clone().filter(|reading| reading.instant.elapsed() < self.source.interval)
+    }
+}
+
+/// Drives the cycles, on the sampler's thread.
+pub(super) struct Driver {
+    host: Arc<Host>,
+    stats: Arc<Stats>,
+    slots: Vec<Slot>,
+    worker: Option<Worker>,
+    done: Receiver<Done>,
+    tell: Sender<Done>,
+    /// Workers that hang.
+    stuck: usize,
+    cycle: u64,
+}
+
+impl Driver {
+    pub(super) fn new(host: Arc<Host>, slots: Vec<Slot>, stats: Arc<Stats>) -> Self {
+        let (tell, done) = channel();
+        Self { host, stats, slots, worker: None, done, tell, stuck: 0, cycle: 0 }
+    }
+
+    pub(super) fn run(&mut self, shared: &Shared) {
+        let began = Instant::now();
+        self.cycle += 1;
+        shared.begin();
+        self.welcome_back();
+        let mut waiting = self.hand_out(shared);
+        let mut last_progress = began;
+        while !waiting.is_empty() {
+            let deadline = (last_progress + COLLECTOR_DEADLINE).min(began + CYCLE_DEADLINE);
+            match self.done.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(done) if done.cycle == self.cycle => {
+                    waiting.jobs.remove(&done.place);
+                    last_progress = Instant::now();
+                    self.settle(done, shared);
+                }
+                Ok(late) => self.take_back(late),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    let out_of_time = began.elapsed() >= CYCLE_DEADLINE;
+                    self.give_up_on_worker(&mut waiting, out_of_time);
+                    last_progress = Instant::now();
+                }
+            }
+        }
+        shared.finish(began);
+    }
+
+    /// Takes back what hung in an earlier cycle and has returned since.
+    fn welcome_back(&mut self) {
+        while let Ok(late) = self.done.try_recv() {
+            self.take_back(late);
+        }
+    }
+
+    fn take_back(&mut self, late: Done) {
+        self.stuck = self.stuck.saturating_sub(1);
+        tracing::info!(collector = self.slots[late.place].name(), "answers again");
+        self.restore(late.place, late.collector);
+    }
+
+    /// Builds the queue of this cycle and gives it to the worker.
+    fn hand_out(&mut self, shared: &Shared) -> Waiting {
+        let mut jobs = VecDeque::with_capacity(self.slots.len());
+        let start = self.host.boot_time;
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            if let Some(reading) = slot.still_good() {
+                shared.put(place, reading);
+            } else if let Some(collector) = slot.collector.take() {
+                let Slot { source, ceiling, .. } = slot;
+                let enabled = |metric: &_| source.enabled(metric);
+                let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);
+                jobs.push_back(Job { place, cycle: self.cycle, collector, reading });
+            } else {
+                record_timeout(&self.stats, slot);
+            }
+        }
+        let places = jobs.iter().map(|job| job.place).collect();
+        let mut waiting = Waiting { jobs: places, queue: Arc::new(Mutex::new(jobs)) };
+        self.start_worker(&mut waiting);
+        waiting
+    }
+
+    /// Gives the queue to the worker, to a new one where there is none.
+    fn start_worker(&mut self, waiting: &mut Waiting) {
+        if waiting.is_empty() || self.worker.as_ref().is_some_and(|worker| worker.give(&waiting.queue)) {
+            return;
+        }
+        let given = Worker::spawn(Arc::clone(&self.host), self.tell.clone())
+            .map(|worker| worker.give(&waiting.queue).then_some(worker));
+        match given {
+            Ok(worker) => self.worker = worker,
+            Err(error) => {
+                tracing::error!(%error, "no thread to read the host with; this cycle is left out");
+                self.leave_out(waiting);
+            }
+        }
+    }
+
+    /// The collector that runs now is late: it keeps its thread, and the rest goes on with another.
+    fn give_up_on_worker(&mut self, waiting: &mut Waiting, out_of_time: bool) {
+        let rest: VecDeque<Job> = std::iter::from_fn(|| pop(&waiting.queue)).collect();
+        let not_begun: BTreeSet<usize> = rest.iter().map(|job| job.place).collect();
+        for place in waiting.jobs.difference(&not_begun) {
+            record_timeout(&self.stats, &mut self.slots[*place]);
+        }
+        self.stuck += 1;
+        self.worker = None;
+        *waiting = Waiting { jobs: not_begun, queue: Arc::new(Mutex::new(rest)) };
+        if out_of_time || self.stuck >= MAX_STUCK {
+            self.leave_out(waiting);
+        } else {
+            self.start_worker(waiting);
+        }
+    }
+
+    /// Gives the collectors that did not get their turn back to their slots.
+    fn leave_out(&mut self, waiting: &mut Waiting) {
+        while let Some(job) = pop(&waiting.queue) {
+            let slot = &mut self.slots[job.place];
+            slot.collector = Some(job.collector);
+            record_timeout(&self.stats, slot);
+        }
+        waiting.jobs.clear();
+    }
+
+    fn restore(&mut self, place: usize, collector: Option<Box<dyn Collector>>) {
+        let slot = &mut self.slots[place];
+        let context = Context { host: &self.host, stats: &self.stats };
+        // A section that could be built once can be built again.
+        slot.collector = collector.or_else(|| slot.source.build(&context).ok());
+    }
+
+    fn settle(&mut self, done: Done, shared: &Shared) {
+        let Done { place, collector, reading, result, took, .. } = done;
+        self.restore(place, collector);
+        let slot = &mut self.slots[place];
+        let mut problems: Vec<(&'static str, String)> =
+            reading.problems.iter().map(|e| (e.kind(), e.to_string())).collect();
+        let up = result.is_ok();
+        match result {
+            Ok(()) => {}
+            Err(Failure::Error(error)) => problems.push((error.kind(), error.to_string())),
+            Err(Failure::Panic(message)) => problems.push(("panic", message)),
+        }
+        record(&self.stats, slot, &reading, took, up, &problems);
+        let reading = Arc::new(reading);
+        if up {
+            shared.put(place, Arc::clone(&reading));
+        }
+        slot.last = up.then_some(reading);
+    }
+}
+
+/// The jobs of a cycle that have not come back, and those of them that have not begun.
+struct Waiting {
+    jobs: BTreeSet<usize>,
+    queue: Jobs,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+}
+
+fn record_timeout(stats: &Stats, slot: &mut Slot) {
+    let millis = COLLECTOR_DEADLINE.as_millis() as u64;
+    let error = Error::Timeout { path: slot.name().to_owned(), millis };
+    let problems = [(error.kind(), error.to_string())];
+    let empty = Reading::new(slot.name(), &[], |_| false, 0, std::time::UNIX_EPOCH);
+    record(stats, slot, &empty, COLLECTOR_DEADLINE, false, &problems);
+    slot.last = None;
+}
+
+/// Writes down how a run went, and logs it where that has changed since the last run.
+fn record(
+    stats: &Stats,
+    slot: &mut Slot,
+    reading: &Reading,
+    took: Duration,
+    up: bool,
+    problems: &[(&'static str, String)],
+) {
+    let kinds: BTreeSet<&'static str> = problems.iter().map(|(kind, _)| *kind).collect();
+    for (kind, text) in problems {
+        if slot.problems.contains(kind) {
+            continue;
+        }
+        slot.problems.insert(kind);
+        log(slot.source.spec.name, kind, text);
+    }
+    let mut counts = stats.lock();
+    let entry = counts.collectors.entry(slot.source.spec.name).or_default();
+    for kind in &kinds {
+        // What this host does not have is counted once, not once a scrape.
+        let count = entry.errors.entry(kind).or_default();
+        if *kind != "unavailable" || *count == 0 {
+            *count += 1;
+        }
+    }
+    entry.duration = took;
+    entry.up = up;
+    entry.points = if up { reading.len() } else { 0 };
+    entry.problem = problems.last().map(|(_, text)| text.clone());
+    if up {
+        entry.last_success = Some(reading.time);
+    }
+    drop(counts);
+    if kinds.is_empty() && !slot.problems.is_empty() {
+        tracing::info!(collector = slot.source.spec.name, "good again");
+    }
+    slot.problems = kinds;
+}
+
+fn log(collector: &'static str, kind: &'static str, problem: &str) {
+    match kind {
+        "unavailable" => tracing::debug!(collector, problem, "not on this host"),
+        "permission" => tracing::info!(
+            collector,
+            problem,
+            "not permitted; run as root, or give the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+        ),
+        "timeout" => tracing::warn!(collector, problem, "late; left out until it answers"),
+        "panic" => tracing::error!(collector, problem, "panicked; please report this; built anew"),
+        _ => tracing::warn!(collector, problem, "could not be read"),
+    }
+}

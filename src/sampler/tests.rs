@@ -1,0 +1,1 @@
+//! The sampler against collectors that count, fail, panic and hang.

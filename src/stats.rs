@@ -1,0 +1,139 @@
+//! The agent's own counters: what the collectors, the queue and the ways out did.
+//!
+//! Written from every floor above, read by the `agent` collector, so that the agent's health takes the same
+//! road as the host's. One mutex for all: it is held for nanoseconds, a few dozen times a cycle.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// What became of points that were to leave by OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// The peer has them.
+    Delivered,
+    /// We gave them up, for a reason of a closed set such as `queue_full`.
+    Dropped(&'static str),
+    /// The peer refused them, for a reason of a closed set such as `partial_success`.
+    Rejected(&'static str),
+}
+
+impl Outcome {
+    /// The values of the attributes `outcome` and `reason`.
+    pub fn labels(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Outcome::Delivered => ("delivered", None),
+            Outcome::Dropped(reason) => ("dropped", Some(reason)),
+            Outcome::Rejected(reason) => ("rejected", Some(reason)),
+        }
+    }
+}
+
+/// What is known of one collector's runs.
+#[derive(Debug, Clone, Default)]
+pub struct CollectorStats {
+    /// How long the last run took.
+    pub duration: Duration,
+    /// When it last succeeded.
+    pub last_success: Option<SystemTime>,
+    /// Runs with a problem, by `error.type`.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// Whether the last run succeeded.
+    pub up: bool,
+    /// The points of the last run.
+    pub points: usize,
+    /// What the last problem said, for the status page.
+    pub problem: Option<String>,
+}
+
+/// The state of the export queue.
+#[derive(Debug, Clone, Default)]
+pub struct QueueStats {
+    /// Bytes waiting.
+    pub usage: u64,
+    /// Bytes that may wait.
+    pub limit: u64,
+    /// Requests waiting.
+    pub batches: u64,
+    /// Points waiting.
+    pub points: u64,
+    /// When the oldest waiting request was queued.
+    pub oldest: Option<SystemTime>,
+}
+
+/// The state of the OTLP road.
+#[derive(Debug, Clone, Default)]
+pub struct ExportStats {
+    /// Points put into requests since the start: `delivered + queued + dropped + rejected`, at every moment.
+    pub collected: u64,
+    /// Points that left the queue, by what became of them.
+    pub points: BTreeMap<Outcome, u64>,
+    /// How long the last attempt took.
+    pub duration: Option<Duration>,
+    /// The queue; none while OTLP is off.
+    pub queue: Option<QueueStats>,
+    /// One sentence on the connection, for the status page: `delivering`, `waiting: connection refused`.
+    pub state: String,
+}
+
+/// Everything the agent counts about itself.
+#[derive(Debug, Clone)]
+pub struct Counts {
+    /// By the collector's name.
+    pub collectors: BTreeMap<&'static str, CollectorStats>,
+    /// The OTLP road.
+    pub export: ExportStats,
+}
+
+/// The agent's own counters.
+#[derive(Debug)]
+pub struct Stats {
+    /// When the agent started: the start time of all of them.
+    pub start: SystemTime,
+    counts: Mutex<Counts>,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        let counts = Counts { collectors: BTreeMap::new(), export: ExportStats::default() };
+        Self { start: SystemTime::now(), counts: Mutex::new(counts) }
+    }
+}
+
+impl Stats {
+    /// The counters, to be written.
+    ///
+    /// A panic while it is held leaves numbers that are still numbers, so poisoning is no reason to stop.
+    pub fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A copy of the counters.
+    pub fn read(&self) -> Counts {
+        self.lock().clone()
+    }
+}
+
+impl Counts {
+    /// Counts points that left the queue.
+    pub fn count(&mut self, outcome: Outcome, points: u64) {
+        if points > 0 {
+            *self.export.points.entry(outcome).or_default() += points;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_counted_by_outcome_and_reason() {
+        let stats = Stats::default();
+        stats.lock().count(Outcome::Dropped("queue_full"), 3);
+        stats.lock().count(Outcome::Dropped("queue_full"), 4);
+        stats.lock().count(Outcome::Delivered, 0);
+        let points = stats.read().export.points;
+        assert_eq!(points.into_iter().collect::<Vec<_>>(), [(Outcome::Dropped("queue_full"), 7)]);
+    }
+}
