@@ -8,6 +8,7 @@
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
 mod error;
+pub mod pids;
 pub mod text;
 
 use std::io::{self, Read};
@@ -130,6 +131,18 @@ impl Host {
             .collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// How many logical CPUs are online: from `/sys/devices/system/cpu/online`, else counted in `/proc/stat`.
+    pub fn cpus(&self) -> usize {
+        let online =
+            self.read("sys/devices/system/cpu/online").ok().and_then(|list| text::count_ranges(&list));
+        let counted = || {
+            let stat = self.read("proc/stat").ok()?;
+            let cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+            Some(stat.lines().filter(cpu).count()).filter(|count| *count > 0)
+        };
+        online.or_else(counted).unwrap_or(1)
     }
 
     /// Whether a file or directory is there.
