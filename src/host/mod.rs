@@ -7,6 +7,7 @@
 //! Scope law: only files under `/proc`, `/sys` and `/etc` and system calls that ask; never a program, never
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
+pub(crate) mod container_id;
 mod error;
 pub mod pids;
 pub mod text;

@@ -147,6 +147,31 @@ impl Pids {
         Ok(rustix::fs::statat(&self.proc, name.as_c_str(), AtFlags::empty())?.st_uid)
     }
 
+    /// The threads of a process, at most `most` of them.
+    pub fn threads(&self, pid: u32, most: usize) -> KernelResult<Vec<u32>> {
+        let name = Name::new(pid, "task");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(&self.proc, name.as_c_str(), flags, Mode::empty())?;
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(directory, &mut buffer);
+        let mut threads = Vec::new();
+        while let Some(entry) = entries.next().filter(|_| threads.len() < most) {
+            threads.extend(self::pid(entry?.file_name().to_bytes()));
+        }
+        Ok(threads)
+    }
+
+    /// Reads a small file of a thread.
+    pub fn read_of_thread<'a>(
+        &self,
+        pid: u32,
+        thread: u32,
+        file: &str,
+        buffer: &'a mut Vec<u8>,
+    ) -> KernelResult<&'a [u8]> {
+        self.read(pid, &format!("task/{thread}/{file}"), buffer)
+    }
+
     /// How many descriptors a process has open; none where that cannot be told.
     pub fn descriptors(&self, pid: u32) -> KernelResult<u64> {
         let name = Name::new(pid, "fd");

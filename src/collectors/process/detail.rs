@@ -1,16 +1,18 @@
 //! What is read of chosen processes only, because each of these files costs as much as `stat` or more.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::{Errno, Result as KernelResult};
+use serde::Deserialize;
 
-use crate::host::Host;
 use crate::host::pids::{Pids, vanished};
-use crate::metric::Entity;
+use crate::host::{Error, Host};
+use crate::metric::{Attributes, Entity, Reading, Text};
 
+use super::arguments::Form;
+use super::facts::{Facts, Owners};
 use super::stat::parse;
+use super::status::Status;
 use super::table::{Process, STAT_BUFFER};
 
 /// Bytes and calls of `/proc/<pid>/io`.
@@ -37,6 +39,8 @@ pub(super) struct Detail {
     pub io_rate: f64,
     /// Open descriptors at this reading.
     pub descriptors: Option<u64>,
+    /// Its context switches and pending signals at this reading, where they are asked for.
+    pub status: Option<Status>,
     /// The reading at which `io` was last read.
     reading: u64,
 }
@@ -63,19 +67,62 @@ impl Refusals {
     }
 }
 
+impl Refusals {
+    /// Tells of what was refused: one problem for each reason, however many processes it was.
+    pub(super) fn tell(self, out: &mut Reading) {
+        if self.permission > 0 {
+            let path = format!("proc/<pid>/io and fd, {} times", self.permission);
+            out.problems.push(Error::Permission { path });
+        }
+        out.problems.extend(self.other.map(|error| Error::io("proc/<pid>/io or fd", error.into())));
+    }
+}
+
+/// A description of a process that is shown when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Extra {
+    #[serde(rename = "process.command")]
+    Command,
+    #[serde(rename = "process.parent_pid")]
+    ParentPid,
+    #[serde(rename = "process.executable.path")]
+    ExecutablePath,
+    #[serde(rename = "process.linux.cgroup")]
+    Cgroup,
+    #[serde(rename = "container.id")]
+    Container,
+}
+
+impl Extra {
+    fn attribute(self) -> &'static str {
+        match self {
+            Extra::Command => "process.command",
+            Extra::ParentPid => "process.parent_pid",
+            Extra::ExecutablePath => "process.executable.path",
+            Extra::Cgroup => "process.linux.cgroup",
+            Extra::Container => "container.id",
+        }
+    }
+}
+
 /// Reads details, and keeps what they have in common.
 #[derive(Debug)]
 pub(super) struct Reader {
     buffer: Vec<u8>,
-    owners: HashMap<u32, Arc<str>>,
-    users: HashMap<u32, Arc<str>>,
+    owners: Owners,
+    shown: Vec<Extra>,
+    arguments: Option<Form>,
     reading: u64,
 }
 
 impl Reader {
-    pub(super) fn new(host: &Host) -> Self {
-        let users = host.read("etc/passwd").map(|text| users(&text)).unwrap_or_default();
-        Self { buffer: Vec::new(), owners: HashMap::new(), users, reading: 0 }
+    pub(super) fn new(host: &Host, shown: Vec<Extra>, arguments: Option<Form>) -> Self {
+        Self { buffer: Vec::new(), owners: Owners::read(host), shown, arguments, reading: 0 }
+    }
+
+    /// The names of users.
+    pub(super) fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     /// Begins a reading: what was read before is old from now on.
@@ -95,25 +142,43 @@ impl Reader {
         }
         let start = Duration::from_secs_f64(process.stat.start as f64 / host.ticks as f64);
         let start = host.boot_time.checked_add(start).unwrap_or(host.boot_time);
-        let name = executable_name(pids, process);
-        let mut attributes = vec![
+        let facts = Facts::of(process, pids, &self.owners);
+        let mut attributes: Attributes = vec![
             ("process.pid", i64::from(process.pid).into()),
             ("process.creation.time", timestamp(start).into()),
-            ("process.executable.name", name.into()),
+            ("process.executable.name", facts.executable_name().to_owned().into()),
         ];
-        if let Ok(uid) = pids.owner(process.pid) {
-            attributes.push(("process.owner", self.owner(uid).into()));
-        }
+        attributes.extend(facts.shared_owner().map(|owner| ("process.owner", owner.into())));
+        attributes.extend(self.shown.iter().filter_map(|extra| {
+            let value: Text = match extra {
+                Extra::Command => facts.command()?.into(),
+                Extra::ParentPid => i64::from(process.stat.parent).into(),
+                Extra::ExecutablePath => facts.executable_path()?.to_owned().into(),
+                Extra::Cgroup => facts.cgroup()?.to_owned().into(),
+                Extra::Container => facts.container()?.into(),
+            };
+            Some((extra.attribute(), value))
+        }));
+        let line = self.arguments.and_then(|form| facts.command_line(form));
+        attributes.extend(line.map(|line| ("process.command_line", line.into())));
         let entity = Entity { attributes, start };
-        let detail = Detail { entity, io: None, io_rate: 0.0, descriptors: None, reading: 0 };
+        let detail = Detail { entity, io: None, io_rate: 0.0, descriptors: None, status: None, reading: 0 };
         process.detail = Some(Box::new(detail));
     }
 
-    /// The name of a user, or the number where the host's `/etc/passwd` does not have it.
-    fn owner(&mut self, uid: u32) -> Arc<str> {
-        let known = self.owners.entry(uid);
-        let name = || self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into());
-        Arc::clone(known.or_insert_with(name))
+    /// Whether a process that is shown has changed its owner or, within one name, its arguments: then who it
+    /// is has to be read again.
+    pub(super) fn has_changed(&self, pids: &Pids, process: &Process) -> bool {
+        let Some(detail) = process.detail.as_deref() else { return false };
+        let told =
+            |name| detail.entity.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let facts = Facts::of(process, pids, &self.owners);
+        let owner = facts.shared_owner().map(Text::from);
+        if owner.is_some() && owner.as_ref() != told("process.owner") {
+            return true;
+        }
+        let line = self.arguments.and_then(|form| facts.command_line(form)).map(Text::from);
+        line.is_some() && line.as_ref() != told("process.command_line")
     }
 
     /// Reads `/proc/<pid>/io` and its rate since the last reading, once a reading.
@@ -152,32 +217,9 @@ pub(super) fn still_same(pids: &Pids, process: &Process) -> bool {
     text.ok().and_then(parse).is_some_and(|stat| stat.start == process.stat.start)
 }
 
-/// The base name of the executable; the kernel's name of the process where that may not be read, and for
-/// kernel threads, which have none.
-fn executable_name(pids: &Pids, process: &Process) -> String {
-    let path = if process.stat.kernel_thread { None } else { pids.executable(process.pid).ok() };
-    let path = path.as_deref().map(|path| path.trim_end_matches(" (deleted)"));
-    let base = path.and_then(|path| path.rsplit('/').next()).filter(|base| !base.is_empty());
-    base.map_or_else(|| String::from_utf8_lossy(process.stat.name()).into_owned(), str::to_owned)
-}
-
 /// A time as the conventions want `process.creation.time`: ISO 8601, UTC, with milliseconds.
 fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
-}
-
-/// `/etc/passwd` (passwd(5)): user names by their number; the first entry of a number wins.
-fn users(text: &str) -> HashMap<u32, Arc<str>> {
-    let mut users = HashMap::new();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let name = fields.next().filter(|name| !name.is_empty());
-        let uid = fields.nth(1).and_then(|uid| uid.parse().ok());
-        if let (Some(name), Some(uid)) = (name, uid) {
-            users.entry(uid).or_insert_with(|| name.into());
-        }
-    }
-    users
 }
 
 /// `/proc/<pid>/io` (proc_pid_io(5)).
@@ -213,12 +255,5 @@ mod tests {
         assert_eq!((io.read_calls, io.write_calls), (632_687, 632_675));
         assert_eq!(parse_io(&IO[..60]), None);
         assert_eq!(parse_io(b"\xff"), None);
-    }
-
-    #[test]
-    fn users_are_read_from_passwd() {
-        let users = users("root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\nbad\nx:x:n\n");
-        assert_eq!(users.len(), 1);
-        assert_eq!(&*users[&0], "root");
     }
 }

@@ -1,18 +1,14 @@
-//! From the table to points: those of each process that is shown, and those of the remainder.
-
-use std::time::SystemTime;
+//! From the table to points: those of each process that is shown, of the groups and of the remainder.
 
 use crate::host::{Host, text};
-use crate::metric::{Entity, Metric, Reading, ratio, seconds};
+use crate::metric::{Metric, Reading, ratio, seconds};
 
-use super::table::{Process, Usage};
+use super::group::Groups;
+use super::table::{Age, Process, Usage};
 use super::{
     COUNT, CPU_TIME, CPU_UTILIZATION, DESCRIPTORS, DISK_IO, DISK_OPERATIONS, FAULTS, MEMBERS, MEMORY,
-    MEMORY_UTILIZATION, THREADS, UPTIME, VIRTUAL,
+    MEMORY_UTILIZATION, SIGNALS, SWITCHES, THREADS, UPTIME, VIRTUAL,
 };
-
-/// The name of the remainder.
-pub(super) const OTHER: &str = "_other";
 
 /// What the values of one reading are computed with.
 pub(super) struct Moment {
@@ -24,38 +20,6 @@ pub(super) struct Moment {
     pub capacity: Option<f64>,
     /// Bytes of physical memory, where that is wanted.
     pub memory: Option<u64>,
-}
-
-/// What the remainder has accumulated since the agent first looked.
-#[derive(Debug)]
-pub(super) struct Remainder {
-    entity: Entity,
-    consumed: Usage,
-}
-
-impl Remainder {
-    pub(super) fn new(start: SystemTime) -> Self {
-        let attributes = vec![("process.executable.name", OTHER.into())];
-        Self { entity: Entity { attributes, start }, consumed: Usage::default() }
-    }
-}
-
-/// The gauges of a process, or the sums of several.
-#[derive(Debug, Default)]
-struct Gauges {
-    members: u64,
-    resident: u64,
-    virtual_size: u64,
-    threads: u64,
-}
-
-impl Gauges {
-    fn add(&mut self, process: &Process) {
-        self.members += 1;
-        self.resident = self.resident.saturating_add(process.stat.resident);
-        self.virtual_size = self.virtual_size.saturating_add(process.stat.virtual_size);
-        self.threads += u64::from(process.stat.threads);
-    }
 }
 
 /// Pushes `system.process.count`.
@@ -78,48 +42,47 @@ pub(super) fn counts(processes: &[Process], out: &mut Reading) {
     }
 }
 
-/// Pushes every process in `chosen`, and the remainder of all others.
+/// Pushes every process in `chosen`, every group, and the remainder.
 pub(super) fn all(
     processes: &[Process],
     chosen: &[bool],
-    other: &mut Remainder,
+    groups: &mut Groups,
     moment: &Moment,
     out: &mut Reading,
 ) {
-    let mut rest = Gauges::default();
-    let mut rest_usage = Usage::default();
     for (process, chosen) in processes.iter().zip(chosen) {
-        // Between two readings a process is in the remainder unless it is shown at both: what it consumed
+        let group = groups.at(process.class.and_then(|class| class.group));
+        // Between two readings a process is its group's unless it is shown alone at both: what it consumed
         // before it came in, and after it was last shown, is nobody else's. One that was born since and is
         // shown at once has all of its life in its own series.
-        let own = *chosen && (process.shown || process.new);
+        let own = *chosen && (process.shown || process.age == Age::New);
         if !own {
-            other.consumed.add(&process.usage);
+            group.consumed.add(&process.usage);
         }
         if *chosen {
             one(process, moment, out);
-        } else if !process.unread {
-            rest.add(process);
-            rest_usage.add(&process.usage);
+        } else {
+            group.add(process);
         }
     }
-    let entity = out.entity(other.entity.clone());
-    counters(entity, &other.consumed, moment, out);
-    utilization(entity, &rest_usage, moment, out);
-    gauges(entity, &rest, moment, out);
-    out.push_of(entity, &MEMBERS, vec![], rest.members);
+    for group in groups.iter() {
+        let entity = out.entity(group.entity.clone());
+        counters(entity, &group.consumed, moment, out);
+        utilization(entity, &group.usage, moment, out);
+        gauges(entity, [group.resident, group.virtual_size, group.threads], moment, out);
+        out.push_of(entity, &MEMBERS, vec![], group.members);
+    }
 }
 
 fn one(process: &Process, moment: &Moment, out: &mut Reading) {
     let Some(detail) = process.detail.as_deref() else { return };
     let entity = out.entity(detail.entity.clone());
     counters(entity, &Usage::of(&process.stat), moment, out);
-    if !process.new {
+    if process.age != Age::New {
         utilization(entity, &process.usage, moment, out);
     }
-    let mut own = Gauges::default();
-    own.add(process);
-    gauges(entity, &own, moment, out);
+    let stat = &process.stat;
+    gauges(entity, [stat.resident, stat.virtual_size, u64::from(stat.threads)], moment, out);
     let age = moment.uptime - process.stat.start as f64 / moment.ticks as f64;
     out.push_of(entity, &UPTIME, vec![], age.max(0.0));
     if let Some(descriptors) = detail.descriptors {
@@ -135,6 +98,13 @@ fn one(process: &Process, moment: &Moment, out: &mut Reading) {
         );
         let calls = [("read", io.read_calls), ("write", io.write_calls)];
         pair(entity, &DISK_OPERATIONS, "disk.io.direction", calls, out);
+    }
+    if let Some(status) = &detail.status {
+        let switches = [("voluntary", status.voluntary), ("involuntary", status.involuntary)];
+        pair(entity, &SWITCHES, "process.context_switch.type", switches, out);
+        if let Some(signals) = status.signals {
+            out.push_of(entity, &SIGNALS, vec![], signals);
+        }
     }
 }
 
@@ -156,11 +126,13 @@ fn utilization(entity: u32, usage: &Usage, moment: &Moment, out: &mut Reading) {
     }
 }
 
-fn gauges(entity: u32, gauges: &Gauges, moment: &Moment, out: &mut Reading) {
-    let resident = gauges.resident.saturating_mul(moment.page_size);
+/// The gauges that a process and a group have: pages in memory, bytes of virtual memory, threads.
+fn gauges(entity: u32, values: [u64; 3], moment: &Moment, out: &mut Reading) {
+    let [pages, virtual_size, threads] = values;
+    let resident = pages.saturating_mul(moment.page_size);
     out.push_of(entity, &MEMORY, vec![], resident);
-    out.push_of(entity, &VIRTUAL, vec![], gauges.virtual_size);
-    out.push_of(entity, &THREADS, vec![], gauges.threads);
+    out.push_of(entity, &VIRTUAL, vec![], virtual_size);
+    out.push_of(entity, &THREADS, vec![], threads);
     if let Some(share) = moment.memory.and_then(|total| ratio(resident as f64, total as f64)) {
         out.push_of(entity, &MEMORY_UTILIZATION, vec![], share);
     }

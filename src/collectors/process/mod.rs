@@ -1,31 +1,42 @@
 //! Processes, from `/proc/<pid>/stat` of all, and `io`, `fd`, `exe` and the owner of those that are shown.
 //!
 //! Phase one reads `stat` of every process, three system calls each, into a [`table`] kept by identity.
-//! Phase two [`select`]s the few that are shown alone and reads their [`detail`]. All others are in one
-//! remainder, `_other`: the gauges of all that is shown add up to those of all processes, and so does what
-//! the counters grow by between two readings. The remainder accumulates what its members consumed while
-//! they were in it, so it never goes back when one of them ends or is shown alone.
+//! Phase two [`select`]s the few that are shown alone and reads their [`detail`], or puts all of them into
+//! [`group`]s. All others are in one remainder, `_other`: the gauges of all that is shown add up to those of
+//! all processes, and so does what the counters grow by between two readings. Groups and the remainder
+//! accumulate what their members consumed while they were in it, so they never go back when one of them
+//! ends or is shown alone.
 
+mod arguments;
 mod detail;
 mod emit;
+mod facts;
+mod group;
+mod matching;
 mod select;
+mod settings;
 mod stat;
+mod status;
 mod table;
 
-use serde::Deserialize;
+use std::time::SystemTime;
 
-use crate::config::{Kind, Setting};
 use crate::host::pids::Pids;
 use crate::host::{Error, Host, text};
 use crate::metric::{Attribute, Metric, Reading, ValueType};
 
 use super::{Collector, Spec};
 use detail::{Reader, Refusals, still_same};
-use table::{Process, Table};
+use facts::Facts;
+use group::Groups;
+use matching::Filter;
+use settings::{Config, View};
+use table::{Age, Class, Process, Table};
 
 const CPU_MODE: Attribute = Attribute::of("cpu.mode", &["user", "system"]);
 const DIRECTION: Attribute = Attribute::of("disk.io.direction", &["read", "write"]);
 const FAULT: Attribute = Attribute::of("system.paging.fault.type", &["major", "minor"]);
+const SWITCH: Attribute = Attribute::of("process.context_switch.type", &["voluntary", "involuntary"]);
 const STATE: Attribute = Attribute::of("process.state", &["running", "sleeping", "stopped", "defunct"]);
 
 static CPU_TIME: Metric = Metric::counter("process.cpu.time", "s", ValueType::Double)
@@ -67,6 +78,15 @@ static FAULTS: Metric = Metric::counter("process.paging.faults", "{fault}", Valu
 static UPTIME: Metric = Metric::gauge("process.uptime", "s", ValueType::Double)
     .about("Time since the process started")
     .from("/proc/<pid>/stat, /proc/uptime");
+static SWITCHES: Metric = Metric::counter("process.context_switches", "{context_switch}", ValueType::Int)
+    .about("Context switches of all threads, by whether the thread asked for it by waiting")
+    .by(&[SWITCH])
+    .from("/proc/<pid>/task/<tid>/status")
+    .opt_in();
+static SIGNALS: Metric = Metric::updown("process.signals_pending", "{signal}")
+    .about("Signals that wait, of all processes of the same user")
+    .from("/proc/<pid>/status")
+    .opt_in();
 static MEMBERS: Metric = Metric::updown("process.group.count", "{process}")
     .about("Processes that a group or the remainder stands for")
     .from("/proc");
@@ -77,7 +97,7 @@ static COUNT: Metric = Metric::updown("system.process.count", "{process}")
 
 pub(super) static SPEC: Spec = Spec {
     name: "process",
-    about: "Processes: the biggest alone, all others in one remainder",
+    about: "Processes: the biggest alone or in groups, all others in one remainder",
     metrics: &[
         &CPU_TIME,
         &CPU_UTILIZATION,
@@ -89,73 +109,39 @@ pub(super) static SPEC: Spec = Spec {
         &THREADS,
         &DESCRIPTORS,
         &FAULTS,
+        &SWITCHES,
+        &SIGNALS,
         &UPTIME,
         &MEMBERS,
         &COUNT,
     ],
-    settings: &[
-        Setting::new(
-            "view",
-            Kind::OneOf(&["top", "all"]),
-            "top",
-            "Which processes are shown alone: the biggest (top), or all up to the ceiling. The others are in \
-             one remainder, `_other`.",
-        ),
-        Setting::new(
-            "top_n",
-            Kind::Int(1, 500),
-            "20",
-            "How many processes the view `top` takes by each of CPU, memory and I/O.",
-        ),
-        Setting::new(
-            "ceiling",
-            Kind::Int(1, 50_000),
-            "2000",
-            "The most processes that the view `all` shows.",
-        ),
-        Setting::new(
-            "kernel_threads",
-            Kind::Bool,
-            "true",
-            "Whether kernel threads may be shown alone. They are counted in the remainder otherwise.",
-        ),
-    ],
+    settings: settings::SETTINGS,
     build: |section, context| {
         let config: Config = section.get()?;
-        let reader = Reader::new(context.host);
-        Ok(Box::new(Processes { config, pids: None, table: Table::default(), reader, other: None }))
+        let (filter, rules) = config.expressions().map_err(::config::ConfigError::Message)?;
+        let reader = Reader::new(context.host, config.attributes.clone(), config.command_line.form());
+        let groups = Groups::new(config.group_by, rules, config.max_groups);
+        Ok(Box::new(Processes {
+            config,
+            filter,
+            groups,
+            reader,
+            pids: None,
+            table: Table::default(),
+            last: None,
+        }))
     },
 };
 
-#[derive(Debug, Deserialize)]
-#[serde(default)]
-struct Config {
-    view: View,
-    top_n: usize,
-    ceiling: usize,
-    kernel_threads: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { view: View::Top, top_n: 20, ceiling: 2000, kernel_threads: true }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum View {
-    Top,
-    All,
-}
-
 struct Processes {
     config: Config,
+    filter: Filter,
+    groups: Groups,
+    reader: Reader,
     pids: Option<Pids>,
     table: Table,
-    reader: Reader,
-    /// What the remainder has accumulated.
-    other: Option<emit::Remainder>,
+    /// When the last reading was.
+    last: Option<SystemTime>,
 }
 
 /// A process that used no CPU tick since the last reading can hardly have moved many bytes, so `io` is read
@@ -171,11 +157,8 @@ impl Collector for Processes {
         let uptime = host.parse("proc/uptime", |text| {
             text::number::<f64>(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")
         })?;
-        let pids = match &mut self.pids {
-            Some(pids) => pids,
-            none => none.insert(Pids::open(host)?),
-        };
-        let scan = self.table.update(pids, out.instant, (uptime * host.ticks as f64) as u64)?;
+        let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
+        let scan = self.table.update(&mut pids, out.instant, (uptime * host.ticks as f64) as u64)?;
         if scan.forbidden > 0 {
             let path = format!("proc/<pid>/stat of {} processes", scan.forbidden);
             out.problems.push(Error::Permission { path });
@@ -183,18 +166,13 @@ impl Collector for Processes {
         out.problems.extend(scan.failed);
 
         self.reader.begin();
+        self.groups.begin(out.time, self.last);
+        self.classify(&pids);
         let mut refusals = Refusals::default();
-        let mut chosen = self.choose(host, out, scan.elapsed, &mut refusals);
-        self.read_details(host, out, &mut chosen, scan.elapsed, &mut refusals);
-        if refusals.permission > 0 {
-            let path = format!("proc/<pid>/io and fd of {} processes", refusals.permission);
-            out.problems.push(Error::Permission { path });
-        }
-        if let Some(error) = refusals.other {
-            out.problems.push(Error::io("proc/<pid>/io", error.into()));
-        }
+        let mut chosen = self.choose(host, &pids, out, scan.elapsed, &mut refusals);
+        self.read_details(host, &pids, out, &mut chosen, scan.elapsed, &mut refusals);
+        refusals.tell(out);
 
-        let other = self.other.get_or_insert_with(|| emit::Remainder::new(out.time));
         let moment = emit::Moment {
             ticks: host.ticks,
             page_size: host.page_size,
@@ -203,7 +181,7 @@ impl Collector for Processes {
             memory: if out.wants(&MEMORY_UTILIZATION) { emit::total_memory(host) } else { None },
         };
         emit::counts(&self.table.processes, out);
-        emit::all(&self.table.processes, &chosen, other, &moment, out);
+        emit::all(&self.table.processes, &chosen, &mut self.groups, &moment, out);
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen) {
             process.shown = chosen;
             if !chosen {
@@ -214,39 +192,67 @@ impl Collector for Processes {
                 }
             }
         }
+        self.pids = Some(pids);
+        self.last = Some(out.time);
         Ok(())
     }
 
     fn ceiling(&self) -> usize {
         // Two points a process in most metrics; and the agent itself, and the remainder.
-        let processes = match self.config.view {
+        let entities = match self.config.view {
             View::Top => select::most(self.config.top_n),
+            View::Groups => self.config.max_groups,
             View::All => self.config.ceiling,
         };
-        2 * (processes + 2)
+        2 * (entities + 2)
     }
 }
 
 impl Processes {
+    /// Finds out who may be shown, and who is in which group, of processes of which that is not known.
+    fn classify(&mut self, pids: &Pids) {
+        let grouped = self.config.view == View::Groups;
+        if !grouped && self.filter.is_empty() {
+            return;
+        }
+        let round = self.table.readings;
+        for process in self.table.processes.iter_mut().filter(|process| !process.unread) {
+            // A process may move to another cgroup or user after its birth: the young are asked again, and
+            // everybody now and then.
+            let due = process.age != Age::Known || (u64::from(process.pid) + round).is_multiple_of(64);
+            if process.class.is_some() && !due {
+                continue;
+            }
+            let facts = Facts::of(process, pids, self.reader.owners());
+            let allowed = self.filter.allows(&facts);
+            let group = if grouped && allowed { self.groups.place(&facts) } else { None };
+            process.class = Some(Class { allowed, group });
+        }
+    }
+
     /// Which processes are shown alone.
     fn choose(
         &mut self,
         host: &Host,
+        pids: &Pids,
         out: &Reading,
         elapsed: Option<f64>,
         refusals: &mut Refusals,
     ) -> Vec<bool> {
         let processes = &mut self.table.processes;
-        let own = self.pids.as_ref().and_then(Pids::own);
         let kernel_threads = self.config.kernel_threads;
-        let eligible: Vec<bool> = processes
-            .iter()
-            .map(|process| !process.unread && (kernel_threads || !process.stat.kernel_thread))
-            .collect();
-        if self.config.view == View::All {
-            return select::all(processes, &eligible, self.config.ceiling);
+        let may_be_shown = |process: &Process| {
+            !process.unread
+                && process.class.is_none_or(|class| class.allowed)
+                && (kernel_threads || !process.stat.kernel_thread)
+        };
+        let eligible: Vec<bool> = processes.iter().map(may_be_shown).collect();
+        match self.config.view {
+            View::Groups => return vec![false; processes.len()],
+            View::All => return select::all(processes, &eligible, self.config.ceiling),
+            View::Top => {}
         }
-        if let (Some(pids), true) = (&self.pids, out.wants(&DISK_IO)) {
+        if out.wants(&DISK_IO) {
             for at in busiest(processes, IO_CANDIDATES) {
                 self.reader.identify(host, pids, &mut processes[at]);
                 self.reader.read_io(pids, &mut processes[at], elapsed, refusals);
@@ -254,8 +260,9 @@ impl Processes {
         }
         let mut chosen = select::top(processes, &eligible, self.config.top_n);
         // The agent shows what it costs itself, whoever else is bigger.
-        if let Some(at) = own.and_then(|own| processes.binary_search_by_key(&own, |p| p.pid).ok()) {
-            chosen[at] = !processes[at].unread;
+        let own = pids.own().and_then(|own| processes.binary_search_by_key(&own, |p| p.pid).ok());
+        if let Some(at) = own {
+            chosen[at] = eligible[at];
         }
         chosen
     }
@@ -263,22 +270,31 @@ impl Processes {
     fn read_details(
         &mut self,
         host: &Host,
+        pids: &Pids,
         out: &Reading,
         chosen: &mut [bool],
         elapsed: Option<f64>,
         refusals: &mut Refusals,
     ) {
-        let Some(pids) = &self.pids else { return };
         let wants_io = out.wants(&DISK_IO) || out.wants(&DISK_OPERATIONS);
         let wants_descriptors = out.wants(&DESCRIPTORS);
+        let wants_status = out.wants(&SWITCHES) || out.wants(&SIGNALS);
         let mut to_keep = KEPT;
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
+            if self.reader.has_changed(pids, process) {
+                process.detail = None;
+            }
             self.reader.identify(host, pids, process);
             if wants_io {
                 self.reader.read_io(pids, process, elapsed, refusals);
             }
-            if let Some(detail) = process.detail.as_mut().filter(|_| wants_descriptors) {
-                detail.descriptors = refusals.take(pids.descriptors(process.pid));
+            if let Some(detail) = process.detail.as_mut() {
+                if wants_descriptors {
+                    detail.descriptors = refusals.take(pids.descriptors(process.pid));
+                }
+                if wants_status {
+                    detail.status = status::read(pids, process.pid, detail.status.take(), refusals);
+                }
             }
             if to_keep > 0 {
                 to_keep -= 1;

@@ -72,7 +72,7 @@ fn by(
 #[cfg(test)]
 mod tests {
     use super::super::stat::Stat;
-    use super::super::table::Usage;
+    use super::super::table::{Age, Usage};
     use super::*;
 
     fn process(pid: u32, score: f32, resident: u64, shown: bool) -> Process {
@@ -82,9 +82,10 @@ mod tests {
             pid,
             stat,
             usage: Usage::default(),
-            new: false,
+            age: Age::Known,
             unread: false,
             score,
+            class: None,
             shown,
             detail: None,
             kept: None,

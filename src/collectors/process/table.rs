@@ -57,6 +57,26 @@ impl Usage {
     }
 }
 
+/// Where a process belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Class {
+    /// The filters allow it to be shown.
+    pub allowed: bool,
+    /// Its group; none: the remainder.
+    pub group: Option<u32>,
+}
+
+/// For how many readings a process has been known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    /// Seen for the first time, so there is no rate yet.
+    New,
+    /// Seen for the second time.
+    Young,
+    /// Seen before that.
+    Known,
+}
+
 /// One process.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -65,12 +85,14 @@ pub(super) struct Process {
     /// What it consumed since the last reading; its whole life when it was born since; nothing when it was
     /// there before the agent first looked.
     pub usage: Usage,
-    /// Seen for the first time, so there is no rate yet.
-    pub new: bool,
+    /// For how long it has been known.
+    pub age: Age,
     /// Could not be read this time: its values are old and are not shown.
     pub unread: bool,
     /// CPU ticks a second, smoothed, to rank by.
     pub score: f32,
+    /// Where it belongs, once that was asked.
+    pub class: Option<Class>,
     /// Shown alone at the last reading.
     pub shown: bool,
     /// What only chosen processes have.
@@ -94,6 +116,8 @@ pub(super) struct Scan {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub processes: Vec<Process>,
+    /// How many readings there were.
+    pub readings: u64,
     pids: Vec<u32>,
     last: Option<(Instant, u64)>,
 }
@@ -102,6 +126,7 @@ impl Table {
     /// Reads all processes; `uptime` is that of the host at this moment, in clock ticks.
     pub(super) fn update(&mut self, proc: &mut Pids, now: Instant, uptime: u64) -> Result<Scan, Error> {
         proc.list(&mut self.pids)?;
+        self.readings += 1;
         let elapsed = self.last.map(|(then, _)| now.saturating_duration_since(then).as_secs_f64());
         let mut scan = Scan { elapsed: elapsed.filter(|seconds| *seconds > 0.0), ..Scan::default() };
         let since = self.last.map(|(_, uptime)| uptime);
@@ -170,8 +195,11 @@ fn seen(pid: u32, stat: Stat, known: Option<Process>, clock: Clock) -> Process {
         let rate = elapsed.map_or(0.0, |seconds| (usage.ticks() as f64 / seconds) as f32);
         let score = process.score * SCORE_MEMORY + rate * (1.0 - SCORE_MEMORY);
         // An exec gives the process another name: what is known of the old program no longer holds.
-        let detail = process.detail.filter(|_| process.stat.name() == stat.name());
-        return Process { stat, usage, new: false, unread: false, score, detail, ..process };
+        let same_program = process.stat.name() == stat.name();
+        let detail = process.detail.filter(|_| same_program);
+        let class = process.class.filter(|_| same_program);
+        let age = if process.age == Age::New { Age::Young } else { Age::Known };
+        return Process { stat, usage, age, unread: false, score, detail, class, ..process };
     }
     // A process that started before the last scan and was not in it was hidden then, not born since. The
     // start is rounded down to a tick, and so is the uptime.
@@ -180,7 +208,18 @@ fn seen(pid: u32, stat: Stat, known: Option<Process>, clock: Clock) -> Process {
     // Before there is a rate, the average over its life is the best guess of who is big.
     let age = uptime.saturating_sub(stat.start).max(1);
     let score = (stat.ticks() as f64 / age as f64) as f32;
-    Process { pid, stat, usage, new: true, unread: false, score, shown: false, detail: None, kept: None }
+    Process {
+        pid,
+        stat,
+        usage,
+        age: Age::New,
+        unread: false,
+        score,
+        class: None,
+        shown: false,
+        detail: None,
+        kept: None,
+    }
 }
 
 #[cfg(test)]
@@ -244,7 +283,7 @@ mod tests {
         machine.put(7, &line(7, "a", 3, 1005));
         machine.scan(1100);
         assert_eq!(machine.user(7), Some(3));
-        assert!(machine.2.processes[0].new);
+        assert_eq!(machine.2.processes[0].age, Age::New);
     }
 
     #[test]
