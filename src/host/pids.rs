@@ -31,6 +31,7 @@ pub struct StatFile(OwnedFd);
 #[derive(Debug)]
 pub struct Pids {
     proc: OwnedFd,
+    is_procfs: bool,
     listing: Box<[MaybeUninit<u8>]>,
     /// The size of `/proc/<pid>/fd` is its number of descriptors (Linux 6.2 and later).
     sized_fd_directory: bool,
@@ -79,7 +80,7 @@ impl Pids {
         let sized_fd_directory = is_procfs
             && rustix::fs::statat(&proc, c"self/fd", AtFlags::empty()).is_ok_and(|stat| stat.st_size > 0);
         let listing = vec![MaybeUninit::uninit(); LISTING_BUFFER].into_boxed_slice();
-        Ok(Self { proc, listing, sized_fd_directory })
+        Ok(Self { proc, is_procfs, listing, sized_fd_directory })
     }
 
     /// The pid of this very process, as this `/proc` has it: in a container that sees the host's, another
@@ -112,9 +113,10 @@ impl Pids {
         Ok(&buffer[..read])
     }
 
-    /// Opens a `stat` to keep.
-    pub fn keep_stat(&self, pid: u32) -> KernelResult<StatFile> {
-        self.open_file(pid, "stat").map(StatFile)
+    /// Opens a `stat` to keep; none where that fails, and on a fixture, where an open file outlives the
+    /// "process" that it is of.
+    pub fn keep_stat(&self, pid: u32) -> Option<StatFile> {
+        self.open_file(pid, "stat").ok().filter(|_| self.is_procfs).map(StatFile)
     }
 
     /// Reads a whole small file of a process, at most 64 KiB of it.

@@ -18,6 +18,8 @@ mod settings;
 mod stat;
 mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 
@@ -299,7 +301,7 @@ impl Processes {
             if to_keep > 0 {
                 to_keep -= 1;
                 if process.kept.is_none() {
-                    process.kept = pids.keep_stat(process.pid).ok();
+                    process.kept = pids.keep_stat(process.pid);
                 }
             }
             if !still_same(pids, process) {
