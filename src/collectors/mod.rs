@@ -4,7 +4,9 @@
 //! line in [`ALL`] registers it; instruments, configuration keys, `hostmeter metrics`, the README table and
 //! the golden tests are loops over that list.
 
+mod agent;
 mod load;
+mod process;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,4 +70,4 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC];
+pub static ALL: &[&Spec] = &[&load::SPEC, &process::SPEC, &agent::SPEC];

@@ -7,7 +7,9 @@
 //! Scope law: only files under `/proc`, `/sys` and `/etc` and system calls that ask; never a program, never
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
+pub(crate) mod container_id;
 mod error;
+pub mod pids;
 pub mod text;
 
 use std::io::{self, Read};
@@ -130,6 +132,18 @@ impl Host {
             .collect();
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// How many logical CPUs are online: from `/sys/devices/system/cpu/online`, else counted in `/proc/stat`.
+    pub fn cpus(&self) -> usize {
+        let online =
+            self.read("sys/devices/system/cpu/online").ok().and_then(|list| text::count_ranges(&list));
+        let counted = || {
+            let stat = self.read("proc/stat").ok()?;
+            let cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+            Some(stat.lines().filter(cpu).count()).filter(|count| *count > 0)
+        };
+        online.or_else(counted).unwrap_or(1)
     }
 
     /// Whether a file or directory is there.

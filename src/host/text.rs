@@ -28,6 +28,17 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
     })
 }
 
+/// How many numbers a list of ranges such as `0-3,8` holds (cpuset(7), "List format").
+pub fn count_ranges(text: &str) -> Option<usize> {
+    let mut count = 0_usize;
+    for range in text.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        count = count.checked_add(last.checked_sub(first)?.checked_add(1)?)?;
+    }
+    Some(count)
+}
+
 /// Decodes the octal escapes that the kernel writes into mount tables (`\040` for a blank).
 ///
 /// See `mangle_path` in fs/seq_file.c: blank, tab, newline and backslash are escaped.
@@ -68,6 +79,15 @@ mod tests {
     }
 
     #[test]
+    fn ranges_are_counted() {
+        assert_eq!(count_ranges("0-3,8\n"), Some(5));
+        assert_eq!(count_ranges("0\n"), Some(1));
+        for bad in ["", "3-1", "a", "0-18446744073709551615"] {
+            assert_eq!(count_ranges(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn octal_escapes_are_decoded() {
         assert_eq!(unescape_octal(r"/mnt/a\040b\134c"), r"/mnt/a b\c");
         assert_eq!(unescape_octal(r"\9\40"), r"\9\40");
@@ -79,6 +99,7 @@ mod tests {
             let _ = pairs(&text).count();
             let _ = unescape_octal(&text);
             let _ = single::<u64>(&text);
+            let _ = count_ranges(&text);
         }
     }
 }

@@ -115,8 +115,8 @@ impl Sampler {
             wanted.extend(metrics.map(|&metric| Wanted { metric, ceiling }));
             slots.push(cycle::Slot::new(source, collector, ceiling));
         }
-        let state = State { partial: slots.iter().map(|_| None).collect(), ..State::default() };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let first = State { partial: slots.iter().map(|_| None).collect(), ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(first), changed: Condvar::new() });
         let mut driver = cycle::Driver::new(host, slots, stats);
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
