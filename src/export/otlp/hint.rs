@@ -111,6 +111,10 @@ fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
         return trouble("no gRPC is spoken there", advice);
     }
     let io = chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).last();
+    let http = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    if http.is_some_and(|http| http.is_canceled() || http.is_closed()) {
+        return closed(tls);
+    }
     io.and_then(|io| from_kind(io.kind(), tls)).unwrap_or_else(|| trouble(cause(&texts), ""))
 }
 
@@ -137,12 +141,15 @@ fn from_kind(kind: ErrorKind, tls: bool) -> Option<Trouble> {
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::UnexpectedEof
-        | ErrorKind::NotConnected => trouble(
-            "the peer closes the connection",
-            if tls { "it may be restarting" } else { "it may be restarting, or want TLS (write https://)" },
-        ),
+        | ErrorKind::NotConnected => closed(tls),
         _ => return None,
     })
+}
+
+fn closed(tls: bool) -> Trouble {
+    let advice =
+        if tls { "it may be restarting" } else { "it may be restarting, or want TLS (write https://)" };
+    trouble("the peer closes the connection", advice)
 }
 
 /// The innermost of the texts.
