@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use hostmeter::export::otlp::{Pace, Settings, Source, run};
@@ -44,7 +44,12 @@ pub(crate) fn settings(endpoint: &str) -> Settings {
     settings.target.dial = TIMEOUT;
     settings.target.tls = TIMEOUT;
     settings.pace.first = Duration::from_millis(20);
-    settings.pace = Pace { most: Duration::from_millis(60), probe: PROBE, ..settings.pace };
+    settings.pace = Pace {
+        most: Duration::from_millis(60),
+        probe: PROBE,
+        gap: Duration::from_millis(2),
+        ..settings.pace
+    };
     settings
 }
 
@@ -54,7 +59,8 @@ pub(crate) struct Agent {
     collected: Arc<AtomicI64>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
-    watching: JoinHandle<()>,
+    watching: Arc<AtomicBool>,
+    watcher: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Agent {
@@ -64,14 +70,16 @@ impl Agent {
         let source = Numbered(Arc::clone(&collected));
         let shutdown = async { drop(stopped.await) };
         let running = tokio::spawn(run(source, settings, Arc::clone(&stats), shutdown));
-        let watched = Arc::clone(&stats);
-        let watching = tokio::spawn(async move {
-            loop {
+        let watching = Arc::new(AtomicBool::new(true));
+        let (watched, goes_on) = (Arc::clone(&stats), Arc::clone(&watching));
+        // A thread of its own sees moments that a task of this runtime would not.
+        let watcher = std::thread::spawn(move || {
+            while goes_on.load(Ordering::Relaxed) {
                 assert_balanced(&watched.read().export);
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                std::thread::sleep(Duration::from_micros(300));
             }
         });
-        Self { stats, collected, stop: Some(stop), running: Some(running), watching }
+        Self { stats, collected, stop: Some(stop), running: Some(running), watching, watcher: Some(watcher) }
     }
 
     /// How many points the source has given.
@@ -92,8 +100,8 @@ impl Agent {
         let began = Instant::now();
         self.stop.take().unwrap().send(()).unwrap();
         self.running.take().unwrap().await.unwrap();
-        assert!(!self.watching.is_finished(), "the books did not balance at some moment");
-        self.watching.abort();
+        self.watching.store(false, Ordering::Relaxed);
+        assert!(self.watcher.take().unwrap().join().is_ok(), "the books did not balance at some moment");
         assert_balanced(&self.counts());
         assert_eq!(self.counts().collected, self.collected() as u64);
         began.elapsed()

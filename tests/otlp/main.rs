@@ -11,6 +11,7 @@ mod server;
 
 use std::time::Duration;
 
+use hostmeter::export::otlp::Compression;
 use hostmeter::stats::Outcome;
 
 use agent::{Agent, PERFECT, judge, settings, until};
@@ -31,6 +32,18 @@ async fn everything_arrives_once_and_in_order() {
     assert_eq!(header("authorization"), "Bearer secret");
     assert!(header("user-agent").starts_with("hostmeter/"));
     assert_eq!(header("grpc-encoding"), "gzip");
+}
+
+#[tokio::test]
+async fn zstd_is_understood() {
+    let server = Server::default();
+    let mut settings = settings(&server.serve().await);
+    settings.compression = Compression::Zstd;
+    let mut agent = Agent::start(settings);
+    until("two batches are there", || server.taken().len() >= 6).await;
+    agent.stop().await;
+    assert_eq!(judge(&server.taken(), agent.collected()), PERFECT);
+    assert_eq!(server.seen.lock().unwrap().metadata.get("grpc-encoding").unwrap(), "zstd");
 }
 
 #[tokio::test]

@@ -108,7 +108,9 @@ impl Server {
     }
 
     pub(crate) fn serve_at(&self, listener: TcpListener) {
-        let service = MetricsServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip);
+        let service = MetricsServiceServer::new(self.clone())
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd);
         let incoming = TcpListenerStream::new(listener);
         tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
     }
