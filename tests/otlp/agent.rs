@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) const INTERVAL: Duration = Duration::from_millis(40);
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
 pub(crate) const PROBE: Duration = Duration::from_millis(900);
 
 /// Gives three points at a time, numbered through.
@@ -36,20 +36,23 @@ pub(crate) fn resource(first: i64, points: i64) -> ResourceMetrics {
     ResourceMetrics { scope_metrics: vec![scope], ..ResourceMetrics::default() }
 }
 
+/// Quick where nothing depends on how busy this machine is, and patient where a late answer would be a fault.
 pub(crate) fn settings(endpoint: &str) -> Settings {
     let mut settings = Settings::new(endpoint.parse().unwrap());
     settings.interval = INTERVAL;
+    settings.grace = Duration::from_secs(10);
+    let (first, most) = (Duration::from_millis(20), Duration::from_millis(60));
+    settings.pace = Pace { first, most, probe: PROBE, gap: Duration::from_millis(2), ..settings.pace };
+    settings
+}
+
+/// The same with short deadlines, for peers that say nothing.
+pub(crate) fn hasty(endpoint: &str) -> Settings {
+    let mut settings = settings(endpoint);
     settings.timeout = TIMEOUT;
-    settings.grace = Duration::from_millis(500);
     settings.target.dial = TIMEOUT;
     settings.target.tls = TIMEOUT;
-    settings.pace.first = Duration::from_millis(20);
-    settings.pace = Pace {
-        most: Duration::from_millis(60),
-        probe: PROBE,
-        gap: Duration::from_millis(2),
-        ..settings.pace
-    };
+    settings.grace = TIMEOUT;
     settings
 }
 
@@ -71,11 +74,11 @@ impl Agent {
         let shutdown = async { drop(stopped.await) };
         let running = tokio::spawn(run(source, settings, Arc::clone(&stats), shutdown));
         let watching = Arc::new(AtomicBool::new(true));
-        let (watched, goes_on) = (Arc::clone(&stats), Arc::clone(&watching));
+        let (seen, goes_on) = (Arc::clone(&stats), Arc::clone(&watching));
         // A thread of its own sees moments that a task of this runtime would not.
         let watcher = std::thread::spawn(move || {
             while goes_on.load(Ordering::Relaxed) {
-                assert_balanced(&watched.read().export);
+                assert_balanced(&seen.read().export);
                 std::thread::sleep(Duration::from_micros(300));
             }
         });

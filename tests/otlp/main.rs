@@ -51,7 +51,6 @@ async fn the_end_of_the_program_sends_what_waits_and_the_last_moment() {
     let server = Server::default();
     let mut settings = settings(&server.serve().await);
     settings.interval = Duration::from_hours(1);
-    settings.grace = Duration::from_secs(5);
     let mut agent = Agent::start(settings);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let took = agent.stop().await;
