@@ -105,7 +105,7 @@ impl Sender {
         let trouble = explain(&self.target.endpoint, failure);
         let happened = match failure {
             Failure::Refused(refusal) => {
-                tracing::debug!(code = ?refusal.code, message = shown(&refusal.message), "the peer refused");
+                tracing::debug!(code = ?refusal.code, words = shown(&refusal.message), "the peer refused");
                 Happened::Refused(refusal.code, refusal.retry_after)
             }
             Failure::Broken(_) => Happened::Broken,
