@@ -4,6 +4,7 @@
 //! line in [`ALL`] registers it; instruments, configuration keys, `hostmeter metrics`, the README table and
 //! the golden tests are loops over that list.
 
+mod cpu;
 mod load;
 
 use std::collections::BTreeMap;
@@ -57,4 +58,25 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC];
+pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC];
+
+/// What the collectors' tests share.
+#[cfg(test)]
+mod testing {
+    use super::{Metric, Reading, Spec};
+    use crate::metric::Point;
+
+    /// An empty reading with every metric of the collector on.
+    pub(super) fn reading(spec: &'static Spec) -> Reading {
+        Reading::new(spec.name, spec.metrics, |_| true, 4096, std::time::SystemTime::UNIX_EPOCH)
+    }
+
+    /// One line a point, such as `system.disk.io sda read 512`: the metric, its attributes' values, the value.
+    pub(super) fn lines(out: &Reading) -> Vec<String> {
+        let line = |metric: &Metric, point: &Point| {
+            let values = point.attributes.iter().map(|(_, value)| format!(" {value}"));
+            values.fold(metric.name.to_owned(), |line, value| line + &value) + &format!(" {}", point.value)
+        };
+        out.series.iter().flat_map(|s| s.points.iter().map(|p| line(s.metric, p))).collect()
+    }
+}
