@@ -6,6 +6,7 @@
 
 mod cpu;
 mod load;
+mod memory;
 
 use std::collections::BTreeMap;
 
@@ -58,7 +59,7 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC];
+pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC, &memory::SPEC];
 
 /// What the collectors' tests share.
 #[cfg(test)]
