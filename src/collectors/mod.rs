@@ -7,6 +7,7 @@
 mod cpu;
 mod load;
 mod memory;
+mod paging;
 
 use std::collections::BTreeMap;
 
@@ -59,7 +60,7 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC, &memory::SPEC];
+pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC, &memory::SPEC, &paging::SPEC];
 
 /// What the collectors' tests share.
 #[cfg(test)]
