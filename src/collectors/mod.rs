@@ -8,6 +8,7 @@ mod cpu;
 mod load;
 mod memory;
 mod paging;
+mod pressure;
 mod system;
 
 use std::collections::BTreeMap;
@@ -61,7 +62,8 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&cpu::SPEC, &load::SPEC, &memory::SPEC, &paging::SPEC, &system::SPEC];
+pub static ALL: &[&Spec] =
+    &[&cpu::SPEC, &load::SPEC, &memory::SPEC, &paging::SPEC, &system::SPEC, &pressure::SPEC];
 
 /// What the collectors' tests share.
 #[cfg(test)]
