@@ -197,7 +197,7 @@ pub(crate) fn parse(text: &str) -> Result<Meminfo, ParseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{lines, reading};
+    use super::super::fixture::{lines, read};
     use super::*;
     use proptest::prelude::*;
 
@@ -239,9 +239,7 @@ SUnreclaim:        21336 kB
     }
 
     fn points(text: &str) -> Vec<String> {
-        let mut out = reading(&SPEC);
-        push(&mut out, &parse(text).unwrap());
-        lines(&out)
+        lines(&read(&SPEC, &mut Memory, &[("proc/meminfo", text)]))
     }
 
     #[test]
@@ -264,28 +262,28 @@ SUnreclaim:        21336 kB
     #[test]
     fn every_metric_has_its_points() {
         let expected = [
-            "system.memory.usage used 4194304000",
-            "system.memory.usage free 4194304000",
-            "system.memory.usage buffers 524288000",
-            "system.memory.usage cached 7864320000",
-            "system.memory.utilization used 0.25",
-            "system.memory.utilization free 0.25",
-            "system.memory.utilization buffers 0.03125",
-            "system.memory.utilization cached 0.46875",
+            "system.memory.usage{system.memory.state=used} 4194304000",
+            "system.memory.usage{system.memory.state=free} 4194304000",
+            "system.memory.usage{system.memory.state=buffers} 524288000",
+            "system.memory.usage{system.memory.state=cached} 7864320000",
+            "system.memory.utilization{system.memory.state=used} 0.25",
+            "system.memory.utilization{system.memory.state=free} 0.25",
+            "system.memory.utilization{system.memory.state=buffers} 0.03125",
+            "system.memory.utilization{system.memory.state=cached} 0.46875",
             "system.memory.limit 16777216000",
             "system.memory.linux.available 12582912000",
             "system.memory.linux.shared 9068544",
-            "system.memory.linux.slab.usage reclaimable 395051008",
-            "system.memory.linux.slab.usage unreclaimable 41885696",
+            "system.memory.linux.slab.usage{system.memory.linux.slab.state=reclaimable} 395051008",
+            "system.memory.linux.slab.usage{system.memory.linux.slab.state=unreclaimable} 41885696",
             "system.linux.memory.dirty 327680",
             "system.memory.linux.hugepages.limit 64",
             "system.memory.linux.hugepages.reserved 3",
             "system.memory.linux.hugepages.surplus 1",
             "system.memory.linux.hugepages.page_size 2097152",
-            "system.memory.linux.hugepages.usage free 48",
-            "system.memory.linux.hugepages.usage used 16",
-            "system.memory.linux.hugepages.utilization free 0.75",
-            "system.memory.linux.hugepages.utilization used 0.25",
+            "system.memory.linux.hugepages.usage{system.memory.linux.hugepages.state=free} 48",
+            "system.memory.linux.hugepages.usage{system.memory.linux.hugepages.state=used} 16",
+            "system.memory.linux.hugepages.utilization{system.memory.linux.hugepages.state=free} 0.75",
+            "system.memory.linux.hugepages.utilization{system.memory.linux.hugepages.state=used} 0.25",
         ];
         assert_eq!(points(MODERN), expected);
     }

@@ -5,6 +5,8 @@
 //! the golden tests are loops over that list.
 
 mod cpu;
+#[cfg(test)]
+mod fixture;
 mod load;
 mod memory;
 mod paging;
@@ -64,24 +66,3 @@ pub trait Collector: Send {
 /// tells of this cycle.
 pub static ALL: &[&Spec] =
     &[&cpu::SPEC, &load::SPEC, &memory::SPEC, &paging::SPEC, &system::SPEC, &pressure::SPEC];
-
-/// What the collectors' tests share.
-#[cfg(test)]
-mod testing {
-    use super::{Metric, Reading, Spec};
-    use crate::metric::Point;
-
-    /// An empty reading with every metric of the collector on.
-    pub(super) fn reading(spec: &'static Spec) -> Reading {
-        Reading::new(spec.name, spec.metrics, |_| true, 4096, std::time::SystemTime::UNIX_EPOCH)
-    }
-
-    /// One line a point, such as `system.disk.io sda read 512`: the metric, its attributes' values, the value.
-    pub(super) fn lines(out: &Reading) -> Vec<String> {
-        let line = |metric: &Metric, point: &Point| {
-            let values = point.attributes.iter().map(|(_, value)| format!(" {value}"));
-            values.fold(metric.name.to_owned(), |line, value| line + &value) + &format!(" {}", point.value)
-        };
-        out.series.iter().flat_map(|s| s.points.iter().map(|p| line(s.metric, p))).collect()
-    }
-}

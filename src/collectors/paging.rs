@@ -171,7 +171,7 @@ pub(crate) fn parse_vmstat(text: &str) -> Result<Vmstat, ParseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{lines, reading};
+    use super::super::fixture::{host, lines, read, read_of};
     use super::*;
     use proptest::prelude::*;
 
@@ -212,19 +212,20 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 
     #[test]
     fn used_and_free_sum_to_the_size() {
-        let mut out = reading(&SPEC);
-        push_swaps(&mut out, &[swap("/dev/sda2", 4, 1), swap("/odd", 1, 3)]);
+        let swaps = format!("{HEADER}/dev/sda2 partition 4 1 -2\n/odd file 1 3 -3\n");
+        let out = read(&SPEC, &mut Paging::default(), &[("proc/swaps", &swaps)]);
         let expected = [
-            "system.paging.usage used /dev/sda2 1024",
-            "system.paging.usage free /dev/sda2 3072",
-            "system.paging.usage used /odd 1024",
-            "system.paging.usage free /odd 0",
-            "system.paging.utilization used /dev/sda2 0.25",
-            "system.paging.utilization free /dev/sda2 0.75",
-            "system.paging.utilization used /odd 1",
-            "system.paging.utilization free /odd 0",
+            "system.paging.usage{system.paging.state=used,system.device=/dev/sda2} 1024",
+            "system.paging.usage{system.paging.state=free,system.device=/dev/sda2} 3072",
+            "system.paging.usage{system.paging.state=used,system.device=/odd} 1024",
+            "system.paging.usage{system.paging.state=free,system.device=/odd} 0",
+            "system.paging.utilization{system.paging.state=used,system.device=/dev/sda2} 0.25",
+            "system.paging.utilization{system.paging.state=free,system.device=/dev/sda2} 0.75",
+            "system.paging.utilization{system.paging.state=used,system.device=/odd} 1",
+            "system.paging.utilization{system.paging.state=free,system.device=/odd} 0",
         ];
         assert_eq!(lines(&out), expected);
+        assert_eq!(out.problems.iter().map(Error::kind).collect::<Vec<_>>(), ["unavailable"]);
     }
 
     #[test]
@@ -235,37 +236,30 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 
     #[test]
     fn faults_are_told_apart_and_operations_are_pages() {
-        let text = "nr_free_pages 5383945\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\n";
-        let vmstat = parse_vmstat(text).unwrap();
-        let mut out = reading(&SPEC);
-        Paging::default().push_vmstat(&mut out, &vmstat, 4096);
+        let vmstat =
+            "nr_free_pages 9\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\n";
+        let (_root, mut host) = host(&[("proc/vmstat", vmstat), ("proc/swaps", HEADER)]);
+        host.page_size = 4096;
         let expected = [
-            "system.paging.faults major 9",
-            "system.paging.faults minor 91",
-            "system.paging.operations in major 3",
-            "system.paging.operations out major 7",
-            "system.paging.operations in minor 1024",
-            "system.paging.operations out minor 20",
+            "system.paging.faults{system.paging.fault.type=major} 9",
+            "system.paging.faults{system.paging.fault.type=minor} 91",
+            "system.paging.operations{system.paging.direction=in,system.paging.fault.type=major} 3",
+            "system.paging.operations{system.paging.direction=out,system.paging.fault.type=major} 7",
+            "system.paging.operations{system.paging.direction=in,system.paging.fault.type=minor} 1024",
+            "system.paging.operations{system.paging.direction=out,system.paging.fault.type=minor} 20",
         ];
+        let out = read_of(&SPEC, &mut Paging::default(), &host);
         assert_eq!(lines(&out), expected);
+        assert!(out.problems.is_empty(), "{:?}", out.problems);
     }
 
     #[test]
     fn minor_faults_do_not_go_back_when_the_major_one_is_counted_late() {
         let mut paging = Paging::default();
-        let mut minor = |text: &str| {
-            let mut out = reading(&SPEC);
-            paging.push_vmstat(&mut out, &parse_vmstat(text).unwrap(), 4096);
-            lines(&out).pop()
-        };
-        let shown = ["pgfault 100\npgmajfault 9\n", "pgfault 101\npgmajfault 11\n"].map(&mut minor);
-        assert_eq!(
-            shown,
-            [
-                Some("system.paging.faults minor 91".to_owned()),
-                Some("system.paging.faults minor 91".to_owned())
-            ]
-        );
+        let minor = |vmstat: &str| lines(&read(&SPEC, &mut paging, &[("proc/vmstat", vmstat)])).pop();
+        let shown = ["pgfault 100\npgmajfault 9\n", "pgfault 101\npgmajfault 11\n"].map(minor);
+        let expected = "system.paging.faults{system.paging.fault.type=minor} 91".to_owned();
+        assert_eq!(shown, [Some(expected.clone()), Some(expected)]);
     }
 
     #[test]
@@ -282,9 +276,7 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
     proptest! {
         #[test]
         fn no_text_panics(text in "([/a-z\\\\0-9]{1,9} file\t[-0-9]{0,21} [0-9]{0,21} [-0-9]{0,3}\n|\\PC*\n){0,9}") {
-            if let Ok(swaps) = parse_swaps(&text) {
-                push_swaps(&mut reading(&SPEC), &swaps);
-            }
+            let _ = parse_swaps(&text);
             let _ = parse_vmstat(&text);
         }
     }

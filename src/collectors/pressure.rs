@@ -144,7 +144,7 @@ fn parse_line(line: &str) -> Option<Stalls> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{lines, reading};
+    use super::super::fixture::{lines, read};
     use super::*;
     use proptest::prelude::*;
 
@@ -153,36 +153,22 @@ some avg10=0.83 avg60=0.51 avg300=1.96 total=71388986
 full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
 ";
 
-    fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("proc/pressure")).unwrap();
-        std::fs::write(dir.path().join("proc/stat"), "btime 1\n").unwrap();
-        for (path, text) in files {
-            std::fs::write(dir.path().join("proc/pressure").join(path), text).unwrap();
-        }
-        let host = Host::at(dir.path()).unwrap();
-        (dir, host)
-    }
-
-    /// What the collector finds, or its error.
-    fn collect(files: &[(&str, &str)]) -> Result<Reading, Error> {
-        let (_dir, host) = host(files);
-        let mut out = reading(&SPEC);
-        Pressure.collect(&host, &mut out).map(|()| out)
+    fn collect(files: &[(&str, &str)]) -> Reading {
+        read(&SPEC, &mut Pressure, files)
     }
 
     #[test]
     fn totals_are_seconds_and_averages_ratios() {
-        let out = collect(&[("memory", MEMORY_FILE)]).unwrap();
+        let out = collect(&[("proc/pressure/memory", MEMORY_FILE)]);
         let expected = [
-            "system.memory.linux.pressure.total some 71.388986",
-            "system.memory.linux.pressure.total full 5.805094",
-            "system.memory.linux.pressure.10s some 0.0083",
-            "system.memory.linux.pressure.10s full 0",
-            "system.memory.linux.pressure.1m some 0.0051",
-            "system.memory.linux.pressure.1m full 0.001",
-            "system.memory.linux.pressure.5m some 0.0196",
-            "system.memory.linux.pressure.5m full 0",
+            "system.memory.linux.pressure.total{system.pressure.stall_type=some} 71.388986",
+            "system.memory.linux.pressure.total{system.pressure.stall_type=full} 5.805094",
+            "system.memory.linux.pressure.10s{system.pressure.stall_type=some} 0.0083",
+            "system.memory.linux.pressure.10s{system.pressure.stall_type=full} 0",
+            "system.memory.linux.pressure.1m{system.pressure.stall_type=some} 0.0051",
+            "system.memory.linux.pressure.1m{system.pressure.stall_type=full} 0.001",
+            "system.memory.linux.pressure.5m{system.pressure.stall_type=some} 0.0196",
+            "system.memory.linux.pressure.5m{system.pressure.stall_type=full} 0",
         ];
         assert_eq!(lines(&out), expected);
         assert_eq!(out.problems.iter().map(Error::kind).collect::<Vec<_>>(), ["unavailable"; 3]);
@@ -191,15 +177,19 @@ full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
     #[test]
     fn irq_has_only_full_and_an_old_cpu_only_some() {
         let irq = "full avg10=0.00 avg60=0.00 avg300=0.00 total=17\n";
-        let lines = lines(&collect(&[("irq", irq), ("cpu", &irq.replace("full", "some"))]).unwrap());
-        assert_eq!(lines[0], "system.cpu.linux.pressure.total some 0.000017");
-        assert_eq!(lines[4], "system.irq.linux.pressure.total full 0.000017");
+        let lines = lines(&collect(&[
+            ("proc/pressure/irq", irq),
+            ("proc/pressure/cpu", &irq.replace("full", "some")),
+        ]));
+        assert_eq!(lines[0], "system.cpu.linux.pressure.total{system.pressure.stall_type=some} 0.000017");
+        assert_eq!(lines[4], "system.irq.linux.pressure.total{system.pressure.stall_type=full} 0.000017");
         assert_eq!(lines.len(), 8);
     }
 
     #[test]
     fn a_kernel_without_psi_is_unavailable() {
-        assert!(collect(&[]).unwrap_err().is_unavailable());
+        let out = collect(&[]);
+        assert!(out.is_empty() && out.problems.len() == 1 && out.problems[0].is_unavailable());
     }
 
     #[test]
@@ -210,7 +200,10 @@ full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
 
     #[test]
     fn one_file_that_is_cut_does_not_hide_the_others() {
-        let out = collect(&[("memory", MEMORY_FILE), ("io", "some avg10=0.83 avg60=0.5")]).unwrap();
+        let out = collect(&[
+            ("proc/pressure/memory", MEMORY_FILE),
+            ("proc/pressure/io", "some avg10=0.83 avg60=0.5"),
+        ]);
         assert_eq!(lines(&out).len(), 8);
         let problem = out.problems.iter().find(|problem| !problem.is_unavailable()).unwrap();
         assert_eq!(
@@ -221,11 +214,11 @@ full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
 
     #[test]
     fn an_average_that_is_no_number_is_absent_and_one_past_the_whole_is_cut() {
-        let out = collect(&[("io", "some avg10=nan avg60=250.00 avg300=-1 total=1\n")]).unwrap();
+        let out = collect(&[("proc/pressure/io", "some avg10=nan avg60=250.00 avg300=-1 total=1\n")]);
         let expected = [
-            "system.io.linux.pressure.total some 0.000001",
-            "system.io.linux.pressure.1m some 1",
-            "system.io.linux.pressure.5m some 0",
+            "system.io.linux.pressure.total{system.pressure.stall_type=some} 0.000001",
+            "system.io.linux.pressure.1m{system.pressure.stall_type=some} 1",
+            "system.io.linux.pressure.5m{system.pressure.stall_type=some} 0",
         ];
         assert_eq!(lines(&out), expected);
     }

@@ -170,12 +170,7 @@ softirq 283022 0 34855 5 39262 75622 0 2307 54349 0 76622
 
     #[test]
     fn a_file_that_is_missing_does_not_hide_the_others() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("proc")).unwrap();
-        std::fs::write(dir.path().join("proc/stat"), STAT).unwrap();
-        let host = Host::at(dir.path()).unwrap();
-        let mut out = super::super::testing::reading(&SPEC);
-        System.collect(&host, &mut out).unwrap();
+        let out = super::super::fixture::read(&SPEC, &mut System, &[("proc/stat", STAT)]);
         assert_eq!(out.len(), 3);
         assert_eq!(out.problems.iter().map(Error::kind).collect::<Vec<_>>(), ["unavailable"; 3]);
     }

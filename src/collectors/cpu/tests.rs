@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::Section;
-use super::super::testing::{lines, reading};
+use super::super::fixture::{host, lines, read, read_of, section};
 use super::*;
 
 /// Linux 6.1, a host of virtual machines: guests run at both priorities.
@@ -25,7 +25,7 @@ intr 41217362 39871622 8
 fn cpu(per_core: bool) -> impl FnMut(&str) -> Vec<String> {
     let mut cpu = Cpu { config: Config { per_core }, ..Cpu::default() };
     move |text| {
-        let mut out = reading(&SPEC);
+        let mut out = Reading::new("cpu", SPEC.metrics, |_| true, 64, std::time::SystemTime::UNIX_EPOCH);
         cpu.times(&parse(text).unwrap(), 100, &mut out);
         lines(&out)
     }
@@ -49,12 +49,12 @@ fn guests_are_taken_out_and_interrupts_put_together() {
 #[test]
 fn a_mode_that_an_old_kernel_does_not_know_is_absent() {
     let expected = [
-        "system.cpu.time user 468.28",
-        "system.cpu.time system 23.11",
-        "system.cpu.time nice 0",
-        "system.cpu.time idle 39284.71",
-        "system.cpu.time iowait 110.32",
-        "system.cpu.time interrupt 13.19",
+        "system.cpu.time{cpu.mode=user} 468.28",
+        "system.cpu.time{cpu.mode=system} 23.11",
+        "system.cpu.time{cpu.mode=nice} 0",
+        "system.cpu.time{cpu.mode=idle} 39284.71",
+        "system.cpu.time{cpu.mode=iowait} 110.32",
+        "system.cpu.time{cpu.mode=interrupt} 13.19",
     ];
     assert_eq!(cpu(false)(WITHOUT_STEAL), expected);
     assert_eq!(parse("cpu 1 2 3 4\ncpu0 1 2 3 4\n").unwrap().total[4..], [None, None, None]);
@@ -74,8 +74,8 @@ fn utilization_is_the_share_of_what_grew_and_needs_two_readings() {
 fn per_core_is_instead_of_the_total_and_sums_to_it() {
     let lines = cpu(true)(MODERN);
     assert_eq!(lines.len(), 14);
-    assert_eq!(values(&lines, "system.cpu.time user"), [5.0, 5.32]);
-    assert_eq!(values(&cpu(false)(MODERN), "system.cpu.time user"), [10.32]);
+    assert_eq!(values(&lines, "system.cpu.time{cpu.mode=user"), [5.0, 5.32]);
+    assert_eq!(values(&cpu(false)(MODERN), "system.cpu.time{cpu.mode=user"), [10.32]);
 }
 
 #[test]
@@ -83,14 +83,17 @@ fn per_core_utilization_is_of_each_core_alone() {
     let mut cpu = cpu(true);
     cpu("cpu 0 0 0 0\ncpu0 0 0 0 0\ncpu1 0 0 0 0\n");
     let lines = cpu("cpu 90 0 0 110\ncpu0 90 0 0 10\ncpu1 0 0 0 100\n");
-    assert_eq!(values(&lines, "system.cpu.utilization idle"), [0.1, 1.0]);
+    assert_eq!(values(&lines, "system.cpu.utilization{cpu.mode=idle"), [0.1, 1.0]);
 }
 
 #[test]
 fn iowait_that_steps_back_holds_and_then_grows_on() {
     let mut cpu = cpu(false);
     let iowait = |ticks: u32| {
-        values(&cpu(&format!("cpu 0 0 0 9 {ticks}\ncpu0 0 0 0 9 {ticks}\n")), "system.cpu.time iowait")
+        values(
+            &cpu(&format!("cpu 0 0 0 9 {ticks}\ncpu0 0 0 0 9 {ticks}\n")),
+            "system.cpu.time{cpu.mode=iowait",
+        )
     };
     assert_eq!([500, 490, 495, 510].map(iowait).concat(), [5.0, 5.0, 5.0, 5.1]);
 }
@@ -98,7 +101,7 @@ fn iowait_that_steps_back_holds_and_then_grows_on() {
 #[test]
 fn idle_of_a_cpu_that_comes_back_counts_on_from_where_it_was() {
     let mut cpu = cpu(false);
-    let idle = |text: &str| values(&cpu(text), "system.cpu.time idle");
+    let idle = |text: &str| values(&cpu(text), "system.cpu.time{cpu.mode=idle");
     let texts = [
         "cpu 0 0 0 200000\ncpu0 0 0 0 100000\ncpu1 0 0 0 100000\n",
         "cpu 0 0 0 200100\ncpu0 0 0 0 100100\n",
@@ -113,18 +116,7 @@ fn a_cpu_that_is_plugged_in_brings_no_burst() {
     let mut cpu = cpu(false);
     cpu("cpu 0 0 0 200000\ncpu0 0 0 0 100000\n");
     let lines = cpu("cpu 0 0 0 200100\ncpu0 0 0 0 100100\ncpu1 0 0 0 100000\n");
-    assert_eq!(values(&lines, "system.cpu.time idle"), [2001.0]);
-}
-
-fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
-    let dir = tempfile::tempdir().unwrap();
-    for (path, text) in files {
-        let path = dir.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    let host = Host::at(dir.path()).unwrap();
-    (dir, host)
+    assert_eq!(values(&lines, "system.cpu.time{cpu.mode=idle"), [2001.0]);
 }
 
 #[test]
@@ -132,14 +124,11 @@ fn the_setting_is_read_and_the_ceiling_holds_every_cpu_that_can_come() {
     let (_dir, host) = host(&[("proc/stat", MODERN), ("sys/devices/system/cpu/possible", "0-127\n")]);
     let made = |section: &Section| {
         let mut cpu = (SPEC.build)(section, &host).unwrap();
-        let mut out = reading(&SPEC);
-        cpu.collect(&host, &mut out).unwrap();
+        let out = read_of(&SPEC, &mut *cpu, &host);
         (cpu.ceiling(), values(&lines(&out), "system.cpu.time").len())
     };
-    let mut section = Section::default();
-    assert_eq!(made(&section), (64 + 128, 7));
-    section.0.insert("per_core".to_owned(), ::config::Value::new(None, true));
-    assert_eq!(made(&section), (64 + 128 * 7, 14));
+    assert_eq!(made(&Section::default()), (64 + 128, 7));
+    assert_eq!(made(&section("per_core: true")), (64 + 128 * 7, 14));
 }
 
 #[test]
@@ -153,16 +142,15 @@ fn counts_and_frequencies_come_from_sysfs() {
     ]);
     let mut cpu = Cpu::default();
     let mut collect = || {
-        let mut out = reading(&SPEC);
-        cpu.collect(&host, &mut out).unwrap();
+        let out = read_of(&SPEC, &mut cpu, &host);
         assert!(out.problems.is_empty(), "{:?}", out.problems);
         lines(&out).split_off(7).into_iter().filter(|line| !line.contains("utilization")).collect::<Vec<_>>()
     };
     let expected = [
         "system.cpu.logical.count 2",
         "system.cpu.physical.count 1",
-        "system.cpu.frequency 0 2300000000",
-        "system.cpu.frequency 1 800000000",
+        "system.cpu.frequency{cpu.logical_number=0} 2300000000",
+        "system.cpu.frequency{cpu.logical_number=1} 800000000",
     ];
     assert_eq!(collect(), expected);
     // Counted once: the topology is not read again while the number of CPUs is the same.
@@ -172,9 +160,7 @@ fn counts_and_frequencies_come_from_sysfs() {
 
 #[test]
 fn what_the_machine_does_not_tell_is_unavailable_and_the_rest_goes_on() {
-    let (_dir, host) = host(&[("proc/stat", MODERN)]);
-    let mut out = reading(&SPEC);
-    Cpu::default().collect(&host, &mut out).unwrap();
+    let out = read(&SPEC, &mut Cpu::default(), &[("proc/stat", MODERN)]);
     assert_eq!(lines(&out).len(), 8);
     assert_eq!(out.problems.iter().map(Error::kind).collect::<Vec<_>>(), ["unavailable"; 2]);
 }
