@@ -84,9 +84,8 @@ impl Collector for System {
 
 /// Seconds since boot, the first of two numbers.
 pub(crate) fn parse_uptime(text: &str) -> Result<f64, ParseError> {
-    let expected = "seconds since boot";
-    let uptime: f64 = text::number(text.split_ascii_whitespace().next(), 1, text, expected)?;
-    if uptime.is_finite() && uptime >= 0.0 { Ok(uptime) } else { Err(ParseError::new(1, text, expected)) }
+    let uptime = text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")?;
+    if uptime < 0.0 { Err(ParseError::new(1, text, "seconds since boot")) } else { Ok(uptime) }
 }
 
 /// What is read of `/proc/stat` here; a line that is missing is none.
