@@ -60,7 +60,7 @@ struct Config {
 
 /// A step back of up to this many seconds is the kernel changing its mind about a sleep that is still going
 /// on: `iowait` turns into `idle` when the I/O is done before the CPU wakes. A longer one is a CPU that was
-/// taken offline and came back with its idle times at zero (kernels before 6.9; every suspend does it).
+/// offline and came back with its idle times at zero, which many kernels do, also at a suspend to RAM.
 const LONGEST_SLEEP: u64 = 60;
 
 #[derive(Default)]
@@ -106,53 +106,35 @@ impl Cpu {
     fn times(&mut self, stat: &Stat, hz: u64, out: &mut Reading) {
         let mut grown = [None; 7];
         for (number, now) in &stat.cpus {
-            let known = self.tracks.contains_key(number);
             let track = self.tracks.entry(*number).or_insert_with(|| Track { raw: *now, shown: *now });
             let steps = track.advance(now, LONGEST_SLEEP * hz);
-            if known {
-                add(&mut grown, &steps);
-            }
+            add(&mut grown, &steps);
             if self.config.per_core {
-                let number = Some(i64::from(*number));
-                push_time(out, number, &track.shown, hz);
-                if known {
-                    push_utilization(out, number, &steps);
-                }
+                push(out, Some(i64::from(*number)), &track.shown, &steps, hz);
             }
         }
         if !self.config.per_core {
-            let first = self.total.is_none();
             let total = self.total.get_or_insert(stat.total);
             add(total, &grown);
-            push_time(out, None, total, hz);
-            if !first {
-                push_utilization(out, None, &grown);
-            }
+            push(out, None, total, &grown, hz);
         }
     }
 }
 
-fn push_time(out: &mut Reading, number: Option<i64>, times: &Times, hz: u64) {
-    for (mode, ticks) in MODES.into_iter().zip(times) {
-        if let Some(ticks) = ticks {
-            out.push(&TIME, attributes(mode, number), seconds(*ticks, hz));
-        }
-    }
-}
-
-fn push_utilization(out: &mut Reading, number: Option<i64>, steps: &Times) {
+/// The times, and the shares in the steps since the last reading: at the first one there are none, because
+/// nothing has grown yet.
+fn push(out: &mut Reading, number: Option<i64>, times: &Times, steps: &Times, hz: u64) {
     let whole: f64 = steps.iter().flatten().map(|ticks| *ticks as f64).sum();
-    for (mode, ticks) in MODES.into_iter().zip(steps) {
-        if let Some(share) = ticks.and_then(|ticks| ratio(ticks as f64, whole)) {
-            out.push(&UTILIZATION, attributes(mode, number), share);
+    for (place, mode) in MODES.into_iter().enumerate() {
+        let mut attributes: Attributes = vec![(MODE.name, mode.into())];
+        attributes.extend(number.map(|number| (NUMBER.name, number.into())));
+        if let Some(share) = steps[place].and_then(|ticks| ratio(ticks as f64, whole)) {
+            out.push(&UTILIZATION, attributes.clone(), share);
+        }
+        if let Some(ticks) = times[place] {
+            out.push(&TIME, attributes, seconds(ticks, hz));
         }
     }
-}
-
-fn attributes(mode: &'static str, number: Option<i64>) -> Attributes {
-    let mut attributes = vec![(MODE.name, mode.into())];
-    attributes.extend(number.map(|number| (NUMBER.name, number.into())));
-    attributes
 }
 
 /// Ticks in each of [`MODES`]; none where this kernel has no such column.

@@ -174,9 +174,10 @@ impl Meminfo {
 /// The four lines that every kernel has are demanded, the others may be missing.
 pub(crate) fn parse(text: &str) -> Result<Meminfo, ParseError> {
     let lines: HashMap<&str, u64> = text::pairs(text).collect();
-    let number = |key| lines.get(key).copied();
     // A value that no integer point can hold is not one of a machine, and the states could not sum up to it.
-    let bytes = |key| number(key)?.checked_mul(1024).filter(|bytes| i64::try_from(*bytes).is_ok());
+    let held = |value: u64| i64::try_from(value).is_ok().then_some(value);
+    let number = |key| held(*lines.get(key)?);
+    let bytes = |key| held(number(key)?.checked_mul(1024)?);
     let demanded = |key| bytes(key).ok_or_else(|| ParseError::new(1, text, key));
     Ok(Meminfo {
         total: demanded("MemTotal")?,

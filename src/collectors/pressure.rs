@@ -96,7 +96,8 @@ fn push(out: &mut Reading, resource: &'static Resource, stalls: [Option<Stalls>;
         let Some(stalls) = stalls else { continue };
         let attributes = vec![(STALL_TYPE.name, (*stall_type).into())];
         for (metric, percent) in resource.averages.iter().zip(stalls.averages) {
-            if let Some(share) = ratio(percent, 100.0) {
+            // The kernel writes two decimals: by whole hundredths 1.10 becomes 0.011, not 0.011000000000000001.
+            if let Some(share) = ratio((percent * 100.0).round(), 10_000.0) {
                 out.push(metric, attributes.clone(), share);
             }
         }
@@ -149,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     const MEMORY_FILE: &str = "\
-some avg10=0.83 avg60=0.51 avg300=1.96 total=71388986
+some avg10=1.10 avg60=0.51 avg300=1.96 total=71388986
 full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
 ";
 
@@ -163,7 +164,7 @@ full avg10=0.00 avg60=0.10 avg300=0.00 total=5805094
         let expected = [
             "system.memory.linux.pressure.total{system.pressure.stall_type=some} 71.388986",
             "system.memory.linux.pressure.total{system.pressure.stall_type=full} 5.805094",
-            "system.memory.linux.pressure.10s{system.pressure.stall_type=some} 0.0083",
+            "system.memory.linux.pressure.10s{system.pressure.stall_type=some} 0.011",
             "system.memory.linux.pressure.10s{system.pressure.stall_type=full} 0",
             "system.memory.linux.pressure.1m{system.pressure.stall_type=some} 0.0051",
             "system.memory.linux.pressure.1m{system.pressure.stall_type=full} 0.001",
