@@ -5,8 +5,15 @@
 //! the golden tests are loops over that list.
 
 mod agent;
+mod cpu;
+#[cfg(test)]
+mod fixture;
 mod load;
+mod memory;
+mod paging;
+mod pressure;
 mod process;
+mod system;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,10 +55,18 @@ pub type Built = Result<Box<dyn Collector>, ::config::ConfigError>;
 pub struct Section(pub BTreeMap<String, ::config::Value>);
 
 impl Section {
-    /// The settings as the collector's own `Config`.
-    pub fn get<'de, T: serde::Deserialize<'de>>(&self) -> Result<T, ::config::ConfigError> {
-        let table: ::config::Map<String, ::config::Value> =
+    /// The settings as the collector's own `Config`, with the defaults of its table where nothing is said.
+    pub fn get<'de, T: serde::Deserialize<'de>>(
+        &self,
+        settings: &[Setting],
+    ) -> Result<T, ::config::ConfigError> {
+        let mut table: ::config::Map<String, ::config::Value> =
             self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        for setting in settings.iter().filter(|s| !s.default.is_empty() && !self.0.contains_key(s.key)) {
+            let default = serde_saphyr::from_str(setting.default)
+                .map_err(|e| ::config::ConfigError::Foreign(Box::new(e)))?;
+            table.insert(setting.key.to_owned(), default);
+        }
         ::config::Value::new(None, table).try_deserialize()
     }
 }
@@ -70,4 +85,13 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC, &process::SPEC, &agent::SPEC];
+pub static ALL: &[&Spec] = &[
+    &cpu::SPEC,
+    &load::SPEC,
+    &memory::SPEC,
+    &paging::SPEC,
+    &system::SPEC,
+    &pressure::SPEC,
+    &process::SPEC,
+    &agent::SPEC,
+];

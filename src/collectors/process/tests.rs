@@ -86,6 +86,13 @@ impl Machine {
     }
 }
 
+/// The defaults of the table, changed in part.
+impl Default for Config {
+    fn default() -> Self {
+        Section::default().get(settings::SETTINGS).unwrap()
+    }
+}
+
 type Key = String;
 
 /// The values of a metric by entity and attributes.
@@ -242,7 +249,7 @@ fn a_rate_is_a_share_of_all_cpus() {
 
 #[test]
 fn an_exec_gives_a_process_its_new_name_at_the_next_reading() {
-    let mut machine = Machine::new(Config { command_line: settings::CommandLine::Off, ..Config::default() });
+    let mut machine = Machine::new(Config { command_line: settings::CommandLine::None, ..Config::default() });
     machine.live.insert(7, Model { name: "sh", start: 150, ticks: 30, faults: 1, pages: 2 });
     machine.read();
     machine.live.get_mut(&7).unwrap().name = "nginx";
