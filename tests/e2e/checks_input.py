@@ -23,8 +23,10 @@ class Case:
 
 CASES = [
     Case("an unknown key", CONFIG, [r"bad\.yaml", r"\b2\b", "prot", "port"], "prometheus:\n  prot: 9464\n"),
-    Case("an unknown section", CONFIG, [r"bad\.yaml", r"\b1\b", "promethus", "prometheus"], "promethus:\n  port: 9464\n"),
-    Case("an unknown collector", CONFIG, [r"bad\.yaml", r"\b2\b", "cpus", r"\bcpu\b"], "collectors:\n  cpus:\n    enabled: true\n"),
+    Case("an unknown section", CONFIG, [r"bad\.yaml", r"\b1\b", "promethus", "prometheus"],
+         "promethus:\n  port: 9464\n"),
+    Case("an unknown collector", CONFIG, [r"bad\.yaml", r"\b2\b", "cpus", r"\bcpu\b"],
+         "collectors:\n  cpus:\n    enabled: true\n"),
     Case("a wrong type", CONFIG, [r"bad\.yaml", r"\b2\b", r"prometheus\.port", "many"], "prometheus:\n  port: many\n"),
     Case("a wrong type of a switch", CONFIG, [r"bad\.yaml", r"\b3\b", r"collectors\.cpu\.enabled", "perhaps"],
          "collectors:\n  cpu:\n    enabled: perhaps\n"),

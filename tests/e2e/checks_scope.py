@@ -36,7 +36,8 @@ def run(report, directory, options):
         # What start and end cost is in both.
         each = {call: (many[call] - few.get(call, 0)) / CYCLES for call in many}
         top = sorted(((n, call) for call, n in each.items() if n >= 0.5), reverse=True)
-        report.note(f"system calls a cycle: {sum(each.values()):.0f} (" + ", ".join(f"{c} {n:.0f}" for n, c in top) + ")")
+        names = ", ".join(f"{call} {n:.0f}" for n, call in top)
+        report.note(f"system calls a cycle: {sum(each.values()):.0f} ({names})")
         check.that(each.get("openat", 0) + each.get("pread64", 0) + each.get("read", 0) > 1, "a cycle reads nothing")
 
 

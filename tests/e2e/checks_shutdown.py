@@ -13,7 +13,7 @@ def run(report, directory, options):
     with report.check("SIGTERM without OTLP: exit 0 within 5.5 s") as check:
         with Agent(directory, "hostmeter-term-plain") as agent:
             ends_well(check, agent.start())
-    with report.check("SIGTERM with a Collector that takes the connection and says nothing: exit 0 within 5.5 s") as check:
+    with report.check("SIGTERM with a Collector that accepts and says nothing: exit 0 within 5.5 s") as check:
         with ExitStack() as stack:
             peer = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             endpoint = f"http://127.0.0.1:{peer.getsockname()[1]}"

@@ -178,7 +178,8 @@ def load(check, moment):
         value = moment.value(f"system.cpu.load_average.{minutes}")
         moment.between(check, minutes, value, lambda r, at=at: r.loads[at], FINE)
         # The kernel computes them anew every five seconds, perhaps between the two pages.
-        moment.near(check, minutes, value, moment.node.sum(theirs), abs(moment.before.loads[at] - moment.after.loads[at]) + FINE)
+        step = abs(moment.before.loads[at] - moment.after.loads[at]) + FINE
+        moment.near(check, minutes, value, moment.node.sum(theirs), step)
 
 
 def pressure(check, moment):
@@ -187,7 +188,7 @@ def pressure(check, moment):
     for resource, kinds in told.items():
         for kind in kinds:
             value = moment.value(f"system.{resource}.linux.pressure.total", system_pressure_stall_type=kind)
-            moment.between(check, f"{resource} {kind}", value, lambda r, k=(resource, kind): r.pressure[k[0]][k[1]], FINE)
+            moment.between(check, f"{resource} {kind}", value, lambda r: r.pressure[resource][kind], FINE)
             theirs = f"node_pressure_{resource}_{'waiting' if kind == 'some' else 'stalled'}_seconds_total"
             if theirs in moment.node.samples:
                 moment.near(check, f"{resource} {kind}", value, moment.node.sum(theirs), 0.1)

@@ -61,7 +61,8 @@ class Component:
         self.name = name
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.argv = [str(a) for a in argv]
+        # The kernel ends it even when this program is killed and cannot.
+        self.argv = ["setpriv", "--pdeathsig", "KILL", *(str(a) for a in argv)]
         self.env = env or environment()
         self.log_path = self.directory / f"{name}.log"
         self.process = None
