@@ -10,6 +10,9 @@ from components import hostmeter
 # What a process is known by. On OTLP they are attributes of its resource, on /metrics labels.
 ENTITY = {"process.pid", "process.creation.time", "process.executable.name", "process.owner"}
 
+# Attributes that some points of a metric have no value for: what was delivered needs no reason.
+SOMETIMES = {"hostmeter.export.points": {"reason"}}
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -17,7 +20,8 @@ class Metric:
     kind: str
     unit: str
     value: str
-    attributes: tuple  # of the names that are on by default
+    attributes: frozenset  # the names of those that are on by default and that every point has
+    sometimes: frozenset  # and of those that only some points have
     values: dict  # attribute name to its closed set, where it has one
     default: bool
     prometheus: str
@@ -34,9 +38,10 @@ def load():
 
 def _metric(row):
     attributes = [a for a in row["attributes"] if not a["opt_in"]]
-    return Metric(row["name"], row["kind"], row["unit"], row["value"], tuple(a["name"] for a in attributes),
-                  {a["name"]: set(a["values"]) for a in attributes if a["values"]}, row["default"],
-                  row["prometheus"], row["collector"])
+    names, sometimes = {a["name"] for a in attributes}, SOMETIMES.get(row["name"], set())
+    closed = {a["name"]: set(a["values"]) for a in attributes if a["values"]}
+    return Metric(row["name"], row["kind"], row["unit"], row["value"], frozenset(names - sometimes),
+                  frozenset(sometimes), closed, row["default"], row["prometheus"], row["collector"])
 
 
 def labels(attributes):

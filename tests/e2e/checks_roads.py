@@ -74,7 +74,7 @@ def pull_road(report, metrics, prometheus):
             about = told.get(metric.prometheus, {})
             check.same("type", about.get("type"), "counter" if metric.kind == "counter" else "gauge")
             check.that(about.get("help"), "no help text")
-            must, may = catalogue.labels(metric.attributes), set(PROMETHEUS_OWN)
+            must, may = catalogue.labels(metric.attributes), PROMETHEUS_OWN | catalogue.labels(metric.sometimes)
             if metric.name.startswith("process."):
                 may |= catalogue.labels(catalogue.ENTITY)
             for series in found[metric.prometheus]:
@@ -159,9 +159,10 @@ def one_series(check, metric, series):
     check.that(series.description, f"{where} has no description")
     types = {p.type for p in series.recorded()} - {metric.value}
     check.that(not types, f"{where} has values of type {types}, not {metric.value}")
-    check.same(f"attributes of {where}", set(series.attributes), set(metric.attributes))
+    check.same(f"attributes of {where}", set(series.attributes) - metric.sometimes, set(metric.attributes))
     for name, values in metric.values.items():
-        check.that(series.attributes.get(name) in values, f"{where}: {name} is outside {sorted(values)}")
+        value = series.attributes.get(name)
+        check.that(value in values or name in metric.sometimes, f"{where}: {name} is outside {sorted(values)}")
 
 
 def starts_at(check, series, seconds, slack):
