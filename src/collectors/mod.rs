@@ -8,7 +8,7 @@ mod load;
 
 use std::collections::BTreeMap;
 
-use crate::config::Setting;
+use crate::config::{CollectorSchema, Setting};
 use crate::host::{Error, Host};
 use crate::metric::{Metric, Reading};
 
@@ -58,3 +58,15 @@ pub trait Collector: Send {
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
 pub static ALL: &[&Spec] = &[&load::SPEC];
+
+/// What the configuration has to know of every collector.
+pub fn schemas() -> Vec<CollectorSchema> {
+    ALL.iter()
+        .map(|spec| CollectorSchema {
+            name: spec.name,
+            about: spec.about,
+            settings: spec.settings,
+            metrics: spec.metrics.iter().map(|metric| (metric.name, metric.default)).collect(),
+        })
+        .collect()
+}
