@@ -85,6 +85,9 @@ impl Check<'_> {
         let children = self.children(path);
         let sibling = || nearest(&key.name, children.iter().copied()).map(String::from);
         let hint = match self.elsewhere(&key.name).or_else(sibling) {
+            _ if self.known.iter().any(|known| known.name() == key.name) => {
+                String::from("each part of a key stands on a line of its own, below the part before it")
+            }
             Some(meant) => format!("did you mean {meant:?}?"),
             None if children.len() > LISTED => format!("known here: {}, ...", children[..LISTED].join(", ")),
             None => format!("known here: {}", children.join(", ")),

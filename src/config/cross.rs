@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::config::{Value, ValueKind};
 
-use super::layer::{Layer, get};
+use super::layer::{Layer, get, origin};
 use super::leaf::inside;
 use super::problem::{Problem, shown};
 use super::tables::{LABELS, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE};
@@ -44,9 +44,8 @@ fn labels(tree: &Value, problems: &mut Vec<Problem>) {
     for name in names {
         let label = name.replace(|other: char| !other.is_ascii_alphanumeric(), "_");
         if let Some(first) = shown_as.insert(label.clone(), name) {
-            let origin = labels[name].origin().unwrap_or_default();
             let message = format!("Prometheus shows it as {label:?}, and so it does {first:?}; rename one");
-            problems.push(Problem::new(origin, &inside(&LABELS, name).join("."), message));
+            problems.push(Problem::new(origin(&labels[name]), &inside(&LABELS, name).join("."), message));
         }
     }
 }
@@ -54,7 +53,10 @@ fn labels(tree: &Value, problems: &mut Vec<Problem>) {
 /// Credentials leave the machine encrypted, unless the user says otherwise.
 fn credentials(tree: &Value, problems: &mut Vec<Problem>) {
     let is_on = |path| matches!(get(tree, path).map(|value| &value.kind), Some(ValueKind::Boolean(true)));
-    let has_headers = matches!(get(tree, &OTLP_HEADERS).map(|value| &value.kind), Some(ValueKind::Table(all)) if !all.is_empty());
+    let has_headers = match get(tree, &OTLP_HEADERS).map(|value| &value.kind) {
+        Some(ValueKind::Table(headers)) => !headers.is_empty(),
+        _ => false,
+    };
     let Some(value) = get(tree, &OTLP_ENDPOINT) else { return };
     let ValueKind::String(endpoint) = &value.kind else { return };
     if is_on(&OTLP_ENABLED) && has_headers && !is_on(&OTLP_INSECURE) && leaves_unencrypted(endpoint) {
@@ -62,7 +64,7 @@ fn credentials(tree: &Value, problems: &mut Vec<Problem>) {
             "expected https, because there are headers, found {}; otlp.insecure: true lets them travel unencrypted",
             shown(endpoint)
         );
-        problems.push(Problem::new(value.origin().unwrap_or_default(), &OTLP_ENDPOINT.join("."), message));
+        problems.push(Problem::new(origin(value), &OTLP_ENDPOINT.join("."), message));
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn origin(name: &str) -> String {
 fn is_service_link(name: &str, value: &str) -> bool {
     let address = name.ends_with("_PORT") && value.contains("://");
     let detail = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part));
-    address || (detail && name.starts_with(OWN) && !name.contains("__"))
+    !name.contains("__") && (address || (detail && name.starts_with(OWN)))
 }
 
 /// Which ways out run, where the variables of the specification say so.
@@ -140,5 +140,37 @@ fn unknown(known: &[Known], environment: &dyn Environment, out: &mut Checked) {
             |meant| format!("did you mean {OWN}{meant}?"),
         );
         out.problem(&origin(&name), &[], format!("unknown variable; {hint}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{known, layer};
+    use super::*;
+
+    #[test]
+    fn every_variable_of_the_tables_sets_its_key() {
+        for known in known::all(&[]).iter().filter(|known| !known.setting.default.is_empty()) {
+            let default = match known.setting.kind {
+                Kind::Labels | Kind::Headers => "a=b",
+                Kind::Duration(..) => "1m",
+                _ => known.setting.default,
+            };
+            for name in &known.variables {
+                let environment = BTreeMap::from([(name.clone(), default.to_owned())]);
+                let Checked { layer, problems } = checked(std::slice::from_ref(known), &environment);
+                assert_eq!(problems, [], "{name}");
+                let tree = layer::Layer::merge(vec![layer]).unwrap();
+                let said = layer::get(&tree, &known.path).map(layer::origin);
+                assert_eq!(said, Some(format!("environment variable {name}").as_str()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_environment_of_this_process_is_read() {
+        let names = ProcessEnvironment.names();
+        assert!(names.iter().any(|name| ProcessEnvironment.get(name).is_some()));
+        assert_eq!(ProcessEnvironment.get("HOSTMETER_IS_NEVER_SET"), None);
     }
 }

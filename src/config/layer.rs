@@ -24,7 +24,15 @@ impl Layer {
             let ValueKind::Table(inner) = &mut entry.kind else { return };
             table = inner;
         }
-        table.insert((*last).to_owned(), Value::new(Some(&origin.to_owned()), kind));
+        let origin = origin.to_owned();
+        let mut value = Value::new(Some(&origin), kind);
+        if let ValueKind::Table(fields) = &mut value.kind {
+            // `config` merges tables field by field and forgets where the table itself comes from.
+            for field in fields.values_mut() {
+                *field = Value::new(Some(&origin), std::mem::take(&mut field.kind));
+            }
+        }
+        table.insert((*last).to_owned(), value);
     }
 
     /// The layers as one tree, each over those before it.
@@ -43,6 +51,15 @@ pub(super) fn get<'a>(tree: &'a Value, path: &[&str]) -> Option<&'a Value> {
         ValueKind::Table(table) => table.get(*part),
         _ => None,
     })
+}
+
+/// Where a value of a merged tree was said. All fields of a duration were said together.
+pub(super) fn origin(value: &Value) -> &str {
+    let field = || match &value.kind {
+        ValueKind::Table(fields) => fields.values().next()?.origin(),
+        _ => None,
+    };
+    value.origin().or_else(field).unwrap_or(DEFAULT)
 }
 
 impl Source for Layer {

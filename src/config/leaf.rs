@@ -44,7 +44,7 @@ pub(super) fn node(
     let one = !matches!(kind, Kind::List) && !kind.is_map();
     match &node.data {
         Data::Nothing => {}
-        Data::Scalar(text) if text.is_empty() && known.setting.default.is_empty() => {}
+        Data::Scalar(text) if text.trim().is_empty() && known.setting.default.is_empty() => {}
         Data::Scalar(text) if one => out.keep(&place, path, value::scalar(kind, text, Bare::Seconds)),
         Data::List(items) if matches!(kind, Kind::List) => {
             let texts = list(path, items, origin, out);

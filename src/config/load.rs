@@ -121,7 +121,7 @@ fn from_file(file: Text<'_>, known: &[Known]) -> Checked {
     yaml::parse(file.text).map_or_else(
         |fault| {
             let mut out = Checked::default();
-            out.problem(&origin(fault.line), &[], fault.message);
+            out.problem(&format!("{}:{}", file.name, fault.place), &[], fault.message);
             out
         },
         |root| check::tree(&root, known, &origin),
@@ -133,7 +133,7 @@ fn from_command_line(overrides: &[Override], known: &[Known]) -> Checked {
     for Override { flag, key, value } in overrides {
         match known.iter().find(|known| known.name() == *key) {
             // An empty value is one that was not said, as in the file and the environment.
-            Some(known) if value.is_empty() && known.setting.default.is_empty() => {}
+            Some(known) if value.trim().is_empty() && known.setting.default.is_empty() => {}
             Some(known) => leaf::text(known, value, Bare::Seconds, flag, &mut out),
             None => {
                 let names: Vec<String> = known.iter().map(Known::name).collect();

@@ -1,6 +1,6 @@
 //! What the user said: one typed tree from defaults, a YAML file, the environment and the command line.
 //!
-//! Each is stronger than the one before it. [`load`] reads them, checks every value against the tables of
+//! Each is stronger than the one before it. [`load()`] reads them, checks every value against the tables of
 //! [`Setting`]s, lays them over each other and gives a [`Config`], or every problem at once with the place
 //! where it stands. What is unknown, of the wrong type or out of range is refused, never ignored.
 //!

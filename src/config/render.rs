@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::config::{Value, ValueKind};
 
 use super::known::{self, COLLECTORS, CollectorSchema, Known, METRICS, collector_variable};
-use super::layer::{DEFAULT, get};
+use super::layer::{self, DEFAULT, get};
 use super::problem::one_line;
 use super::setting::{Kind, Setting};
 use super::tables::{COLLECTOR, SECTIONS};
@@ -62,7 +62,11 @@ pub fn render_default(collectors: &[CollectorSchema]) -> String {
             [] => String::new(),
             names => comment(indent, &format!("Environment: {}", names.join(", "))),
         };
-        format!("{}{environment}{}\n", comment(indent, about), line.trim_end())
+        format!(
+            "{}{environment}{}\n",
+            comment(indent, &(about.to_owned() + &range(known.setting.kind))),
+            line.trim_end()
+        )
     };
     HEAD.to_owned() + "\n" + &walk(&known::all(collectors), &section, &setting)
 }
@@ -111,7 +115,9 @@ fn walk(
 
 /// A comment stands apart from what is before it, unless that is the section it belongs to.
 fn push(out: &mut String, text: &str) {
-    if text.trim_start().starts_with("# ") && !out.is_empty() && !out.ends_with(":\n") {
+    let before = out.lines().last().unwrap_or(":").trim_start();
+    let is_section = before.ends_with(':') && !before.starts_with('#');
+    if text.trim_start().starts_with("# ") && !is_section {
         out.push('\n');
     }
     out.push_str(text);
@@ -133,21 +139,29 @@ fn comment(indent: &str, text: &str) -> String {
     out + &line + "\n"
 }
 
+/// The range of a setting that has one, as a sentence.
+fn range(kind: Kind) -> String {
+    match kind {
+        Kind::Int(..) | Kind::Number(..) | Kind::Duration(..) | Kind::Bytes(..) => {
+            kind.to_string().replacen("a ", " A ", 1) + "."
+        }
+        _ => String::new(),
+    }
+}
+
 /// What every collector has, told once.
 fn common_settings() -> String {
     let tell = |setting: &Setting| {
-        let Setting { key, about, .. } = setting;
-        format!(
-            "#\n{}",
-            comment("", &format!("{key}: {about} Environment: {}.", collector_variable("<NAME>", key)))
-        )
+        let Setting { key, about, kind, .. } = *setting;
+        let (range, variable) = (range(kind), collector_variable("<NAME>", key));
+        String::from("#\n") + &comment("", &format!("{key}: {about}{range} Environment: {variable}."))
     };
     COLLECTOR.iter().map(tell).collect()
 }
 
 /// Where a value was said, as a comment.
 fn origin(value: &Value) -> String {
-    match value.origin().unwrap_or(DEFAULT) {
+    match layer::origin(value) {
         origin if origin.starts_with(DEFAULT) => one_line(origin),
         origin => format!("from {}", one_line(origin)),
     }

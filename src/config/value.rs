@@ -39,7 +39,7 @@ pub(super) fn scalar(kind: Kind, text: &str, bare: Bare) -> Result<ValueKind, St
             .ok()
             .filter(|size| (least..=most).contains(&size.0))
             .map(|size| ValueKind::from(size.0)),
-        Kind::Text => Some(text.into()),
+        Kind::Text => Some(word.into()),
         Kind::OneOf(words) => {
             words.iter().find(|known| known.eq_ignore_ascii_case(word)).map(|known| (*known).into())
         }

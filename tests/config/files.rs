@@ -174,7 +174,7 @@ proptest! {
         let text = Text { name: "hostmeter.yaml", text: &file };
         if let Ok(loaded) = resolve(&collectors(), Some(text), &environment, &[]) {
             prop_assert_eq!(&from(loaded.show(), &collectors()), &loaded.config);
-            prop_assert!(loaded.config.agent.name.as_deref() == Some(&*name) || name.is_empty());
+            prop_assert_eq!(loaded.config.agent.name.unwrap_or_default(), name.trim());
         } else {
             prop_assert!(false, "{file}");
         }

@@ -10,7 +10,12 @@ use crate::Said;
 
 #[test]
 fn without_any_word_the_defaults_hold() {
-    for nothing in ["", "# nothing\n", "agent:\notlp:\ncollectors:\n  cpu:\n"] {
+    for nothing in [
+        "",
+        "# nothing\n",
+        "agent:\notlp:\ncollectors:\n  cpu:\n",
+        "agent: {name: ' ', root: ''}\notlp: {endpoint: ''}",
+    ] {
         let config = Said::file(nothing).config();
         assert_eq!(config.agent.log_level, Level::Info);
         assert_eq!((config.agent.name, config.agent.root, config.agent.vm_id), (None, None, VmId::Auto));
@@ -75,6 +80,13 @@ fn the_command_line_beats_the_environment_and_that_the_file() {
     let said = said.flag("--log-level", "agent.log_level", "TRACE");
     assert_eq!(said.config().agent.log_level, Level::Trace);
     assert_eq!(said.shown("log_level"), "log_level: trace  # from --log-level");
+
+    let said =
+        Said::file("otlp: {timeout: 1m}\nqueue:\n  max_age: 90\n").env("OTEL_EXPORTER_OTLP_TIMEOUT", "200");
+    let timeout = "timeout: 200ms  # from environment variable OTEL_EXPORTER_OTLP_TIMEOUT";
+    assert_eq!(said.shown("timeout"), timeout);
+    assert_eq!(said.shown("max_age"), "max_age: 1m 30s  # from hostmeter.yaml:3");
+    assert_eq!(said.shown("memory_limit"), "memory_limit: 8MiB  # default");
 }
 
 #[test]
@@ -180,4 +192,6 @@ fn what_kubernetes_tells_of_its_services_is_not_meant_for_us() {
         .env("HOSTMETER_AGENT_PORT_9464_TCP_PROTO", "tcp")
         .config();
     assert_eq!(config, Said::default().config());
+    let own = Said::default().env("HOSTMETER_PROMETHEUS__PORT", "tcp://10.0.0.1:9090");
+    assert_eq!(own.problems().len(), 1);
 }

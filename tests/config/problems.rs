@@ -109,6 +109,14 @@ fn a_file_that_is_no_configuration_is_told_in_a_line() {
             r#"hostmeter.yaml:1: expected a section with keys such as "agent", found "just a text""#,
         ),
         ("- agent\n", r#"hostmeter.yaml:1: expected a section with keys such as "agent", found a list"#),
+        (
+            "agent:\n  name: a: b\n",
+            r#"hostmeter.yaml:2:10: not YAML: mapping values are not allowed in this context; a text with ": " in it stands in quotes"#,
+        ),
+        (
+            "prometheus.port: 1",
+            "hostmeter.yaml:1: prometheus.port: unknown section; each part of a key stands on a line of its own, below the part before it",
+        ),
         ("agent: {}\n---\notlp: {}\n", "hostmeter.yaml:2: expected one YAML document, found a second one"),
         ("agent:\n  name: !env HOST\n", r#"hostmeter.yaml:2: YAML tags such as "!env" are not supported"#),
         (
@@ -129,7 +137,7 @@ fn a_file_that_is_no_configuration_is_told_in_a_line() {
         assert_eq!(Said::file(file).problems(), [told], "{file}");
     }
     let invalid = Said::file("agent:\n  name: [a\notlp:\n").problems();
-    assert!(invalid[0].starts_with("hostmeter.yaml:3: no YAML: column "), "{invalid:?}");
+    assert_eq!(invalid, ["hostmeter.yaml:3:5: not YAML: illegal placement of ':' indicator"]);
 }
 
 #[test]
