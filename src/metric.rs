@@ -371,7 +371,11 @@ impl Reading {
         let Some(series) = series.filter(|s| s.enabled) else { return };
         if series.points.len() < self.ceiling {
             series.points.push(Point { attributes, entity, value });
-        } else {
+        } else if !self
+            .problems
+            .iter()
+            .any(|e| matches!(e, Error::Ceiling { path, .. } if path == metric.name))
+        {
             let path = metric.name.to_owned();
             self.problems.push(Error::Ceiling { path, ceiling: self.ceiling });
         }
@@ -452,8 +456,10 @@ mod tests {
         let mut reading = Reading::new("test", BOTH, |_| true, 1, SystemTime::UNIX_EPOCH);
         reading.push(&ON, vec![], 1.5);
         reading.push(&ON, vec![], 2.5);
+        reading.push(&ON, vec![], 3.5);
         assert_eq!(reading.len(), 1);
-        assert_eq!(reading.problems[0].kind(), "ceiling");
+        let kinds: Vec<_> = reading.problems.iter().map(Error::kind).collect();
+        assert_eq!(kinds, ["ceiling"], "told once");
     }
 
     #[test]

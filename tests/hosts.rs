@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use hostmeter::collectors::{ALL, Context, Section};
+use hostmeter::collectors::{ALL, Context};
 use hostmeter::host::{Error, Host};
 use hostmeter::metric::{Kind, Reading, Value, ValueType};
 use hostmeter::stats::Stats;
@@ -20,7 +20,8 @@ fn read(name: &str) -> Vec<(&'static str, Error)> {
     let stats = Arc::default();
     let context = Context { host: &host, stats: &stats };
     for spec in ALL {
-        let mut collector = (spec.build)(&Section::default(), &context).expect("the defaults are valid");
+        let mut collector = (spec.build)(&spec.section("{}").expect("the defaults are valid"), &context)
+            .expect("the defaults are valid");
         let mut last = HashMap::new();
         for second in [false, true] {
             let ceiling = collector.ceiling();
@@ -107,7 +108,8 @@ fn the_machine_that_has_everything_makes_every_collector_succeed() {
     stats.lock().collectors.entry("load").or_default().up = true;
     let context = Context { host: &host, stats: &stats };
     for spec in ALL {
-        let mut collector = (spec.build)(&Section::default(), &context).expect("the defaults are valid");
+        let mut collector = (spec.build)(&spec.section("{}").expect("the defaults are valid"), &context)
+            .expect("the defaults are valid");
         let mut out =
             Reading::new(spec.name, spec.metrics, |m| m.default, collector.ceiling(), host.boot_time);
         collector.collect(&host, &mut out).unwrap_or_else(|e| panic!("{}: {e}", spec.name));

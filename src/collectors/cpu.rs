@@ -42,7 +42,7 @@ pub(super) static SPEC: Spec = Spec {
     metrics: &[&TIME, &UTILIZATION, &LOGICAL, &PHYSICAL, &FREQUENCY],
     settings: SETTINGS,
     build: |section, context| {
-        let config: Config = section.get(SETTINGS)?;
+        let config: Config = section.get()?;
         Ok(Box::new(Cpu { config, possible: hardware::possible(context.host), ..Cpu::default() }))
     },
 };

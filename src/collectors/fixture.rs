@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::host::Host;
 use crate::metric::Reading;
 
-use super::{Collector, Section, Spec};
+use super::{Collector, Spec};
 
 /// A host that holds `files`; it lives as long as the directory.
 pub(super) fn host(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
@@ -33,12 +33,6 @@ pub(super) fn read_of(spec: &'static Spec, collector: &mut dyn Collector, host: 
 pub(super) fn read(spec: &'static Spec, collector: &mut dyn Collector, files: &[(&str, &str)]) -> Reading {
     let (_root, host) = host(files);
     read_of(spec, collector, &host)
-}
-
-/// Settings as a user writes them.
-pub(super) fn section(yaml: &str) -> Section {
-    let settings: config::Value = serde_saphyr::from_str(yaml).unwrap();
-    Section(settings.into_table().unwrap().into_iter().collect())
 }
 
 /// Every point as `name{attribute=value,...} value`, in the order of the tables.

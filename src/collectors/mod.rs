@@ -18,7 +18,7 @@ mod system;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Setting;
+use crate::config::{self, CollectorSchema, Problems, Setting, Text};
 use crate::host::{Error, Host};
 use crate::metric::{Metric, Reading};
 use crate::stats::Stats;
@@ -38,6 +38,29 @@ pub struct Spec {
     pub build: fn(&Section, &Context<'_>) -> Built,
 }
 
+impl Spec {
+    /// What the configuration has to know of the collector.
+    pub fn schema(&self) -> CollectorSchema {
+        CollectorSchema {
+            name: self.name,
+            about: self.about,
+            settings: self.settings,
+            metrics: self.metrics.iter().map(|metric| (metric.name, metric.default)).collect(),
+        }
+    }
+
+    /// The settings of a collector of which a file says `yaml`, such as `{per_core: true}`; `{}` is the
+    /// defaults.
+    pub fn section(&self, yaml: &str) -> Result<Section, Problems> {
+        let text = format!("collectors: {{{}: {yaml}}}", self.name);
+        let file = Text { name: self.name, text: &text };
+        let environment = BTreeMap::<String, String>::new();
+        let loaded = config::resolve(&[self.schema()], Some(file), &environment, &[])?;
+        let section = loaded.config.collectors.into_iter().next().map(|(_, collector)| collector.settings);
+        Ok(Section(section.unwrap_or_default()))
+    }
+}
+
 /// What a collector may look at when it is built.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -50,23 +73,15 @@ pub struct Context<'a> {
 /// A collector, or what is wrong with its section.
 pub type Built = Result<Box<dyn Collector>, ::config::ConfigError>;
 
-/// The collector's own settings, already checked against [`Spec::settings`].
+/// The collector's own settings: every one of [`Spec::settings`], checked.
 #[derive(Debug, Clone, Default)]
 pub struct Section(pub BTreeMap<String, ::config::Value>);
 
 impl Section {
-    /// The settings as the collector's own `Config`, with the defaults of its table where nothing is said.
-    pub fn get<'de, T: serde::Deserialize<'de>>(
-        &self,
-        settings: &[Setting],
-    ) -> Result<T, ::config::ConfigError> {
-        let mut table: ::config::Map<String, ::config::Value> =
+    /// The settings as the collector's own `Config`.
+    pub fn get<'de, T: serde::Deserialize<'de>>(&self) -> Result<T, ::config::ConfigError> {
+        let table: ::config::Map<String, ::config::Value> =
             self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-        for setting in settings.iter().filter(|s| !s.default.is_empty() && !self.0.contains_key(s.key)) {
-            let default = serde_saphyr::from_str(setting.default)
-                .map_err(|e| ::config::ConfigError::Foreign(Box::new(e)))?;
-            table.insert(setting.key.to_owned(), default);
-        }
         ::config::Value::new(None, table).try_deserialize()
     }
 }
@@ -95,3 +110,8 @@ pub static ALL: &[&Spec] = &[
     &process::SPEC,
     &agent::SPEC,
 ];
+
+/// What the configuration has to know of every collector.
+pub fn schemas() -> Vec<CollectorSchema> {
+    ALL.iter().map(|spec| spec.schema()).collect()
+}

@@ -42,11 +42,6 @@ pub struct Source {
 }
 
 impl Source {
-    /// A collector with its defaults.
-    pub fn new(spec: &'static Spec) -> Self {
-        Self { spec, section: Section::default(), interval: Duration::ZERO, metrics: BTreeMap::new() }
-    }
-
     /// Whether a metric is wanted.
     pub fn enabled(&self, metric: &Metric) -> bool {
         self.metrics.get(metric.name).copied().unwrap_or(metric.default)

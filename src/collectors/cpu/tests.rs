@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::fixture::{host, lines, read, read_of, section};
-use super::super::{Context, Section};
+use super::super::Context;
+use super::super::fixture::{host, lines, read, read_of};
 use super::*;
 
 /// Linux 6.1, a host of virtual machines: guests run at both priorities.
@@ -69,7 +69,7 @@ fn utilization_is_the_share_of_what_grew_and_needs_two_readings() {
     assert_eq!(utilization("cpu 0 0 0 0 0 0 0 0\ncpu0 0 0 0 0 0 0 0 0\n"), [0.0; 0]);
     let shares = utilization("cpu 30 0 20 150 0 0 0 0\ncpu0 30 0 20 150 0 0 0 0\n");
     assert_eq!(shares, [0.15, 0.1, 0.0, 0.75, 0.0, 0.0, 0.0]);
-    assert_eq!(utilization("cpu 30 0 20 150 0 0 0 0\ncpu0 30 0 20 150 0 0 0 0\n"), []);
+    assert_eq!(utilization("cpu 30 0 20 150 0 0 0 0\ncpu0 30 0 20 150 0 0 0 0\n"), [0.0; 0]);
 }
 
 #[test]
@@ -124,13 +124,15 @@ fn a_cpu_that_is_plugged_in_brings_no_burst() {
 #[test]
 fn the_setting_is_read_and_the_ceiling_holds_every_cpu_that_can_come() {
     let (_dir, host) = host(&[("proc/stat", MODERN), ("sys/devices/system/cpu/possible", "0-127\n")]);
-    let made = |section: &Section| {
-        let mut cpu = (SPEC.build)(section, &Context { host: &host, stats: &Arc::default() }).unwrap();
+    let made = |yaml| {
+        let mut cpu =
+            (SPEC.build)(&SPEC.section(yaml).unwrap(), &Context { host: &host, stats: &Arc::default() })
+                .unwrap();
         let out = read_of(&SPEC, &mut *cpu, &host);
         (cpu.ceiling(), values(&lines(&out), "system.cpu.time").len())
     };
-    assert_eq!(made(&Section::default()), (64 + 128, 7));
-    assert_eq!(made(&section("per_core: true")), (64 + 128 * 7, 14));
+    assert_eq!(made("{}"), (64 + 128, 7));
+    assert_eq!(made("{per_core: true}"), (64 + 128 * 7, 14));
 }
 
 #[test]

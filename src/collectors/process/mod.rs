@@ -119,7 +119,7 @@ pub(super) static SPEC: Spec = Spec {
     ],
     settings: settings::SETTINGS,
     build: |section, context| {
-        let config: Config = section.get(settings::SETTINGS)?;
+        let config: Config = section.get()?;
         let (filter, rules) = config.expressions().map_err(::config::ConfigError::Message)?;
         let reader = Reader::new(context.host, config.attributes.clone(), config.command_line.form());
         let groups = Groups::new(config.group_by, rules, config.max_groups);

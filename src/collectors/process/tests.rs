@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::collectors::Section;
 use crate::metric::{Text, Value};
 
 /// A process as the machine has it.
@@ -89,7 +88,7 @@ impl Machine {
 /// The defaults of the table, changed in part.
 impl Default for Config {
     fn default() -> Self {
-        Section::default().get(settings::SETTINGS).unwrap()
+        SPEC.section("{}").unwrap().get().unwrap()
     }
 }
 
@@ -272,8 +271,7 @@ fn rules_name_groups_and_the_first_that_matches_wins() {
 
 #[test]
 fn a_bad_rule_is_told_when_the_collector_is_built() {
-    let mut section = Section::default();
-    section.0.insert("rules".to_owned(), ::config::Value::new(None, vec!["web: name=("]));
+    let section = SPEC.section(r#"{rules: ["web: name=("]}"#).unwrap();
     let host = Host::at("/").unwrap();
     let stats = std::sync::Arc::default();
     let error = (SPEC.build)(&section, &crate::collectors::Context { host: &host, stats: &stats });
