@@ -4,6 +4,10 @@
 //! line in [`ALL`] registers it; instruments, configuration keys, `hostmeter metrics`, the README table and
 //! the golden tests are loops over that list.
 
+mod disk;
+mod filter;
+#[cfg(test)]
+mod fixture;
 mod load;
 
 use std::collections::BTreeMap;
@@ -41,6 +45,20 @@ impl Section {
             self.0.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         ::config::Value::new(None, table).try_deserialize()
     }
+
+    /// The same, with the defaults of the collector's table where nothing is said.
+    pub fn get_with<'de, T: serde::Deserialize<'de>>(
+        &self,
+        settings: &[Setting],
+    ) -> Result<T, ::config::ConfigError> {
+        let mut whole = self.clone();
+        for setting in settings.iter().filter(|s| !s.default.is_empty() && !self.0.contains_key(s.key)) {
+            let default = serde_saphyr::from_str(setting.default)
+                .map_err(|e| ::config::ConfigError::Foreign(Box::new(e)))?;
+            whole.0.insert(setting.key.to_owned(), default);
+        }
+        whole.get()
+    }
 }
 
 /// A source of metrics.
@@ -57,4 +75,4 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC];
+pub static ALL: &[&Spec] = &[&load::SPEC, &disk::SPEC];
