@@ -5,6 +5,7 @@
 //! the golden tests are loops over that list.
 
 mod disk;
+mod filesystem;
 mod filter;
 #[cfg(test)]
 mod fixture;
@@ -75,4 +76,4 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC, &disk::SPEC];
+pub static ALL: &[&Spec] = &[&load::SPEC, &disk::SPEC, &filesystem::SPEC];
