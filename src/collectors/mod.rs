@@ -10,6 +10,7 @@ mod filter;
 #[cfg(test)]
 mod fixture;
 mod load;
+mod network;
 
 use std::collections::BTreeMap;
 
@@ -76,4 +77,4 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC, &disk::SPEC, &filesystem::SPEC];
+pub static ALL: &[&Spec] = &[&load::SPEC, &disk::SPEC, &filesystem::SPEC, &network::SPEC];
