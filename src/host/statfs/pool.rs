@@ -1,4 +1,7 @@
 //! The threads that ask, and how long they are waited for.
+//!
+//! A machine that is paused (a virtual machine that is moved) wakes up past its deadlines, and then a mount
+//! that was about to answer is given up as well: it is missing from one reading, and asked again in the next.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,7 +23,7 @@ pub const TOGETHER: Duration = Duration::from_millis(800);
 pub const MAX_STUCK: usize = 8;
 
 /// Less time than this is none to ask in.
-const TOO_LATE: Duration = Duration::from_millis(5);
+pub(super) const TOO_LATE: Duration = Duration::from_millis(5);
 
 /// A thread that only makes a system call needs little; the rest is room for a panic's message.
 const STACK: usize = 128 << 10;
@@ -133,10 +136,15 @@ impl Clock {
         TOGETHER.saturating_sub(self.began.elapsed())
     }
 
-    /// Once one has hung, others may: each gets a quarter of what is left, so that several fit in.
     fn next_wait(&self) -> Duration {
-        if self.hung { self.left() / 4 } else { self.left().min(PATIENCE) }
+        wait(self.left(), self.hung)
     }
+}
+
+/// How long the next one is waited for. Once one has hung, others may: each gets a quarter of what is left,
+/// so that several fit in.
+pub(super) fn wait(left: Duration, hung: bool) -> Duration {
+    if hung { left / 4 } else { left.min(PATIENCE) }
 }
 
 struct Job {
