@@ -6,10 +6,14 @@
 
 mod agent;
 mod cpu;
+mod disk;
+mod filesystem;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod load;
 mod memory;
+mod network;
 mod paging;
 mod pressure;
 mod process;
@@ -105,6 +109,9 @@ pub static ALL: &[&Spec] = &[
     &load::SPEC,
     &memory::SPEC,
     &paging::SPEC,
+    &disk::SPEC,
+    &filesystem::SPEC,
+    &network::SPEC,
     &system::SPEC,
     &pressure::SPEC,
     &process::SPEC,

@@ -111,7 +111,10 @@ fn the_annotated_file_means_the_defaults_as_it_stands_and_without_its_comment_ma
         assert!(set.contains("\n  port: 9464\n") && !rendered.contains("\n  port: 9464\n"));
         assert_eq!(from(&rendered, &all), from("", &all));
         assert_eq!(from(&set, &all), from("", &all));
-        assert!(rendered.lines().all(|line| line.len() <= 110), "a line that is too long");
+        // A list stays on its line, so that removing one `#` sets it.
+        let long = |line: &&str| line.len() > 110 && !line.trim_start().starts_with('#');
+        let long = rendered.lines().find(|line| long(line) || (line.len() > 110 && !line.ends_with(']')));
+        assert_eq!(long, None, "a line that is too long");
     }
 }
 

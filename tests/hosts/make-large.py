@@ -117,6 +117,9 @@ def disks() -> None:
     file("proc/diskstats", "\n".join(stats))
     root = "28 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw\n29 28 0:22 / /proc rw shared:2 - proc proc rw"
     file("proc/1/mountinfo", "\n".join([root, *mounts]))
+    points = ["/", *(mount.split()[4] for mount in mounts if " - xfs " in mount)]
+    full = [f"{at} 4096 {10**9} {9 * 10**8 - n} {9 * 10**8 - n} {10**8} {10**8 - n}" for n, at in enumerate(points)]
+    file("statfs", "\n".join(full))
 
 
 def nics() -> None:
