@@ -12,6 +12,9 @@ pub mod metric;
 /// 1. The agent's own counters.
 pub mod stats;
 
+/// 1. Bytes that wait to be sent: bounded, first in first out.
+pub mod queue;
+
 /// 2. What the user said.
 pub mod config;
 
@@ -26,3 +29,6 @@ pub mod instruments;
 
 /// 6. One `MeterProvider`, one reader and its snapshot.
 pub mod lane;
+
+/// 7. The ways out.
+pub mod export;
