@@ -26,3 +26,6 @@ pub mod instruments;
 
 /// 6. One `MeterProvider`, one reader and its snapshot.
 pub mod lane;
+
+/// 6. Who sends the metrics: the resource.
+pub mod resource;

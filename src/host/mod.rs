@@ -7,7 +7,10 @@
 //! Scope law: only files under `/proc`, `/sys` and `/etc` and system calls that ask; never a program, never
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
+mod container_id;
 mod error;
+pub mod identity;
+mod os_release;
 pub mod text;
 
 use std::io::{self, Read};
