@@ -29,3 +29,6 @@ pub mod lane;
 
 /// 6. Who sends the metrics: the resource.
 pub mod resource;
+
+/// 7. The ways out.
+pub mod export;
