@@ -209,3 +209,65 @@ async fn turn_away(mut stream: TcpStream) {
         discard(&stream);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::prometheus::Settings;
+    use crate::host::Host;
+    use crate::sampler::Sampler;
+
+    /// The server's and the client's end of a connection.
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0, client)
+    }
+
+    async fn closed(client: &TcpStream) -> bool {
+        let readable = timeout(Duration::from_millis(200), client.readable()).await;
+        readable.is_ok() && matches!(client.try_read(&mut [0; 64]), Ok(0))
+    }
+
+    fn guests(limits: Limits) -> Guests {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("proc")).unwrap();
+        std::fs::write(root.path().join("proc/stat"), "btime 1\n").unwrap();
+        let host = Arc::new(Host::at(root.path()).unwrap());
+        let stats = Arc::new(Stats::default());
+        let sampler = Arc::new(Sampler::start(host, vec![], Arc::clone(&stats)).unwrap());
+        let page = Page::new(sampler, &Resource::default(), &Settings::default()).unwrap();
+        let site = Site::new(Arc::new(page), stats, Resource::default(), Duration::from_secs(1));
+        Guests::new(limits, watch::channel(Arc::new(site)).1)
+    }
+
+    #[tokio::test]
+    async fn one_foreign_address_makes_room_among_its_own() {
+        let mut guests = guests(Limits { connections_per_address: 2, ..Limits::default() });
+        let addresses: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap()];
+        let mut clients = Vec::new();
+        for address in [addresses[1], addresses[0], addresses[0], addresses[0]] {
+            let (server, client) = pair().await;
+            guests.welcome(server, address);
+            clients.push(client);
+        }
+        let mut ends = Vec::new();
+        for client in &clients {
+            ends.push(closed(client).await);
+        }
+        assert_eq!(ends, [false, true, false, false]);
+    }
+
+    #[tokio::test]
+    async fn this_machine_may_have_all_connections_and_no_more() {
+        let mut guests = guests(Limits { connections: 3, connections_per_address: 1, ..Limits::default() });
+        let mut clients = Vec::new();
+        for _ in 0..4 {
+            let (server, client) = pair().await;
+            guests.welcome(server, IpAddr::from([127, 0, 0, 1]));
+            clients.push(client);
+        }
+        assert_eq!(guests.served.len(), 3);
+        assert!(closed(&clients[0]).await && !closed(&clients[1]).await);
+    }
+}

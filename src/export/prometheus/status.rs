@@ -75,14 +75,14 @@ const REMEDIES: [(&str, &str); 6] = [
 pub(super) fn render(site: &Site) -> String {
     let mut out = String::with_capacity(16 << 10);
     // Writing to a string cannot fail.
-    let _ = write(&mut out, site, &site.stats.read());
+    let _ = write(&mut out, site, ALL, &site.stats.read());
     out
 }
 
-fn write(out: &mut String, site: &Site, counts: &Counts) -> fmt::Result {
+fn write(out: &mut String, site: &Site, all: &[&Spec], counts: &Counts) -> fmt::Result {
     let page = site.flights.page();
     let states: Vec<_> =
-        ALL.iter().map(|spec| (*spec, State::of(spec, page, counts.collectors.get(spec.name)))).collect();
+        all.iter().map(|spec| (*spec, State::of(spec, page, counts.collectors.get(spec.name)))).collect();
     let host = Text(site.resource.get("host.name").unwrap_or("an unnamed host"));
     let version = env!("CARGO_PKG_VERSION");
     write!(
@@ -149,7 +149,7 @@ fn collectors(out: &mut String, states: &[(&Spec, State)], counts: &Counts) -> f
     out.push_str(
         "<h2>Collectors</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>Collector</th><th>State</th>\
          <th class=\"n\">Points</th><th class=\"n\">Took</th><th class=\"n\">Last success</th>\
-         <th>Errors so far</th><th>Last problem</th></tr></thead>\n<tbody>\n",
+         <th>Errors so far</th><th class=\"problem\">Last problem</th></tr></thead>\n<tbody>\n",
     );
     let mut kinds = Vec::new();
     for (spec, state) in states {
@@ -238,10 +238,10 @@ fn metrics(out: &mut String, states: &[(&Spec, State)], page: &Page) -> fmt::Res
             };
             writeln!(
                 out,
-                "<tr><td title=\"{}\"><code>{}</code></td><td><code>{}</code></td><td class=\"soft\">{}</td>\
+                "<tr><td><code>{}</code><p class=\"soft\">{}</p></td><td><code>{}</code></td><td class=\"soft\">{}</td>\
                  <td class=\"n\">{shown}</td></tr>",
-                Text(metric.description),
                 metric.name,
+                Text(metric.description),
                 names::name(metric),
                 Text(metric.source),
             )?;
@@ -255,3 +255,6 @@ fn metrics(out: &mut String, states: &[(&Spec, State)], page: &Page) -> fmt::Res
 fn row(out: &mut String, name: &dyn fmt::Display, value: &dyn fmt::Display) -> fmt::Result {
     writeln!(out, "<tr><th class=\"key\">{name}</th><td>{value}</td></tr>")
 }
+
+#[cfg(test)]
+mod tests;
