@@ -1,5 +1,7 @@
 //! The rules of the house, as checks.
 
+#![allow(clippy::unwrap_used, reason = "what panics in a test is what the test found")]
+
 use std::path::{Path, PathBuf};
 
 /// The floors of `lib.rs`: a file may use its own floor and what is below it.

@@ -1,7 +1,7 @@
 //! The config loader: the only part of the configuration that opens a file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::environment::{self, Environment};
@@ -35,6 +35,13 @@ pub(super) fn find(
             Err(Problem::new(origin, "", format!("{}{by}", unreadable(&error))))
         }
     }
+}
+
+/// Writes a configuration file where none stands; over one that does only when it is `forced`.
+pub fn write_file(path: &Path, text: &str, forced: bool) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).create_new(!forced);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -26,7 +26,7 @@ mod value;
 mod yaml;
 
 pub use environment::{Environment, ProcessEnvironment};
-pub use file::DEFAULT_FILE;
+pub use file::{DEFAULT_FILE, write_file};
 pub use known::CollectorSchema;
 pub use load::{Loaded, Override, Text, load, resolve};
 pub use problem::{Problem, Problems};

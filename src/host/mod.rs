@@ -9,7 +9,9 @@
 
 pub(crate) mod container_id;
 mod error;
+pub mod identity;
 pub mod netlink;
+mod os_release;
 pub mod pids;
 pub mod statfs;
 pub mod text;
@@ -201,6 +203,11 @@ impl Host {
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }
+}
+
+/// Whether the agent runs as root, who is seldom refused anything, and then for want of a capability.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 /// Opens a regular file.

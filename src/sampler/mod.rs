@@ -42,6 +42,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// A collector with its defaults.
+    pub fn new(spec: &'static Spec) -> Self {
+        // Tables whose own defaults they refuse would be found by the first test.
+        let section = spec.section("{}").unwrap_or_default();
+        Self { spec, section, interval: Duration::ZERO, metrics: BTreeMap::new() }
+    }
+
     /// Whether a metric is wanted.
     pub fn enabled(&self, metric: &Metric) -> bool {
         self.metrics.get(metric.name).copied().unwrap_or(metric.default)

@@ -60,13 +60,7 @@ fn start(specs: &[&'static Spec]) -> (tempfile::TempDir, Sampler, Arc<Stats>) {
     std::fs::create_dir(dir.path().join("proc")).unwrap();
     std::fs::write(dir.path().join("proc/stat"), "btime 1700000000\n").unwrap();
     let stats = Arc::new(Stats::default());
-    let source = |spec: &&'static Spec| Source {
-        spec,
-        section: Section::default(),
-        interval: Duration::ZERO,
-        metrics: BTreeMap::new(),
-    };
-    let sources = specs.iter().map(source).collect();
+    let sources = specs.iter().map(|spec| Source::new(spec)).collect();
     let host = Arc::new(Host::at(dir.path()).unwrap());
     let sampler = Sampler::start(host, sources, Arc::clone(&stats)).unwrap();
     (dir, sampler, stats)

@@ -1,5 +1,7 @@
 //! The whole collector on machines that change: births, deaths, pids in use again, and what must hold then.
 
+#![allow(clippy::float_cmp, reason = "the values are whole numbers of pages, ticks and processes")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -39,7 +41,7 @@ impl Machine {
         let groups = Groups::new(config.group_by, rules, config.max_groups);
         let collector =
             Processes { config, filter, groups, reader, pids: None, table: Table::default(), last: None };
-        let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_000), Instant::now());
+        let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_001), Instant::now());
         Self { dir, host, collector, live: BTreeMap::new(), uptime: 100_000, time }
     }
 

@@ -52,6 +52,7 @@ fn unpack(bytes: &Bytes) -> Request {
             flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
             Request::decode(plain.as_slice()).unwrap()
         }
+        Compression::Zstd => Request::decode(zstd::decode_all(&bytes[..]).unwrap().as_slice()).unwrap(),
     }
 }
 
