@@ -61,8 +61,9 @@ impl Lane {
 
     /// Takes a fresh snapshot within `budget`, and runs `collect`, in which the reader sees just that one.
     pub fn collect<T>(&self, budget: Duration, collect: impl FnOnce(&Snapshot) -> T) -> T {
-        let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Waited for before the lock is taken: who has little time must not wait for another's budget.
         let snapshot = self.sampler.snapshot(budget);
+        let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         self.cell.set(Arc::clone(&snapshot));
         let out = collect(&snapshot);
         self.cell.set(Arc::default());

@@ -30,5 +30,14 @@ pub mod instruments;
 /// 6. One `MeterProvider`, one reader and its snapshot.
 pub mod lane;
 
+/// 6. Who sends the metrics: the resource.
+pub mod resource;
+
 /// 7. The ways out.
 pub mod export;
+
+/// 8. A configuration becomes a running agent.
+pub mod agent;
+
+/// 9. The command line.
+pub mod cli;

@@ -1,4 +1,4 @@
 //! The ways out.
 
-/// Push, by OTLP.
 pub mod otlp;
+pub mod prometheus;

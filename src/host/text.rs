@@ -12,6 +12,17 @@ pub fn number<T: std::str::FromStr>(
     field.and_then(|f| f.parse().ok()).ok_or_else(|| ParseError::new(line, text, expected))
 }
 
+/// A decimal fraction in a column. Rust also reads `nan` and `inf`, which no kernel writes and no metric may be.
+pub fn finite(
+    field: Option<&str>,
+    line: usize,
+    text: &str,
+    expected: &'static str,
+) -> Result<f64, ParseError> {
+    let value: f64 = number(field, line, text, expected)?;
+    if value.is_finite() { Ok(value) } else { Err(ParseError::new(line, text, expected)) }
+}
+
 /// A file that holds one number, such as `/proc/sys/kernel/threads-max`.
 pub fn single<T: std::str::FromStr>(text: &str) -> Result<T, ParseError> {
     number(Some(text.trim()), 1, text, "a number")
@@ -84,6 +95,14 @@ mod tests {
         assert_eq!(count_ranges("0\n"), Some(1));
         for bad in ["", "3-1", "a", "0-18446744073709551615"] {
             assert_eq!(count_ranges(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_is_finite() {
+        assert_eq!(finite(Some("0.5"), 1, "0.5", "a fraction"), Ok(0.5));
+        for odd in ["nan", "inf", "1e400", "x", ""] {
+            assert!(finite(Some(odd), 1, odd, "a fraction").is_err(), "{odd}");
         }
     }
 

@@ -45,7 +45,9 @@ pub struct Source {
 impl Source {
     /// A collector with its defaults.
     pub fn new(spec: &'static Spec) -> Self {
-        Self { spec, section: Section::default(), interval: Duration::ZERO, metrics: BTreeMap::new() }
+        // Tables whose own defaults they refuse would be found by the first test.
+        let section = spec.section("{}").unwrap_or_default();
+        Self { spec, section, interval: Duration::ZERO, metrics: BTreeMap::new() }
     }
 
     /// Whether a metric is wanted.

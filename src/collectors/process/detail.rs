@@ -1,5 +1,6 @@
 //! What is read of chosen processes only, because each of these files costs as much as `stat` or more.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use rustix::io::{Errno, Result as KernelResult};
@@ -140,12 +141,11 @@ impl Reader {
         if process.detail.is_some() {
             return;
         }
-        let start = Duration::from_secs_f64(process.stat.start as f64 / host.ticks as f64);
-        let start = host.boot_time.checked_add(start).unwrap_or(host.boot_time);
+        let (start, created) = born(host, process.stat.start);
         let facts = Facts::of(process, pids, &self.owners);
         let mut attributes: Attributes = vec![
             ("process.pid", i64::from(process.pid).into()),
-            ("process.creation.time", timestamp(start).into()),
+            ("process.creation.time", created.into()),
             ("process.executable.name", facts.executable_name().to_owned().into()),
         ];
         attributes.extend(facts.shared_owner().map(|owner| ("process.owner", owner.into())));
@@ -217,9 +217,17 @@ pub(super) fn still_same(pids: &Pids, process: &Process) -> bool {
     text.ok().and_then(parse).is_some_and(|stat| stat.start == process.stat.start)
 }
 
-/// A time as the conventions want `process.creation.time`: ISO 8601, UTC, with milliseconds.
-fn timestamp(time: SystemTime) -> String {
-    humantime::format_rfc3339_millis(time).to_string()
+/// When a process started that did so `ticks` after boot, and the same as the conventions want
+/// `process.creation.time`: ISO 8601, UTC, with milliseconds. A start that no calendar has (the file was no
+/// kernel's) is that of the machine.
+fn born(host: &Host, ticks: u64) -> (SystemTime, String) {
+    let formatted = |time: SystemTime| {
+        let mut text = String::new();
+        write!(text, "{}", humantime::format_rfc3339_millis(time)).ok().map(|()| (time, text))
+    };
+    let after_boot = Duration::try_from_secs_f64(ticks as f64 / host.ticks as f64).ok();
+    let start = after_boot.and_then(|after| host.boot_time.checked_add(after)).and_then(formatted);
+    start.or_else(|| formatted(host.boot_time)).unwrap_or((host.boot_time, String::new()))
 }
 
 /// `/proc/<pid>/io` (proc_pid_io(5)).

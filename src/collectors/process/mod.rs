@@ -157,7 +157,7 @@ const KEPT: usize = 48;
 impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
         let uptime = host.parse("proc/uptime", |text| {
-            text::number::<f64>(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")
+            text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")
         })?;
         let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
         let scan = self.table.update(&mut pids, out.instant, (uptime * host.ticks as f64) as u64)?;

@@ -71,15 +71,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "command_line",
-        Kind::OneOf(&["off", "scrubbed", "keys_only"]),
-        "off",
+        Kind::OneOf(&["none", "scrubbed", "keys_only"]),
+        "none",
         "Show process.command_line. scrubbed hides what looks like a secret, which is a net and not a wall; \
          keys_only keeps the program and its flags and hides every value.",
     ),
 ];
 
 #[derive(Debug, Deserialize)]
-#[serde(default)]
 pub(super) struct Config {
     pub view: View,
     pub top_n: usize,
@@ -92,24 +91,6 @@ pub(super) struct Config {
     pub kernel_threads: bool,
     pub attributes: Vec<Extra>,
     pub command_line: CommandLine,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            view: View::Top,
-            top_n: 20,
-            ceiling: 2000,
-            group_by: GroupBy::Executable,
-            rules: Vec::new(),
-            max_groups: 200,
-            include: Vec::new(),
-            exclude: Vec::new(),
-            kernel_threads: true,
-            attributes: Vec::new(),
-            command_line: CommandLine::Off,
-        }
-    }
 }
 
 impl Config {
@@ -135,7 +116,7 @@ pub(super) enum View {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CommandLine {
-    Off,
+    None,
     Scrubbed,
     KeysOnly,
 }
@@ -143,7 +124,7 @@ pub(super) enum CommandLine {
 impl CommandLine {
     pub(super) fn form(self) -> Option<Form> {
         match self {
-            CommandLine::Off => None,
+            CommandLine::None => None,
             CommandLine::Scrubbed => Some(Form::Scrubbed),
             CommandLine::KeysOnly => Some(Form::KeysOnly),
         }

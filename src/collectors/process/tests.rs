@@ -1,12 +1,13 @@
 //! The whole collector on machines that change: births, deaths, pids in use again, and what must hold then.
 
+#![allow(clippy::float_cmp, reason = "the values are whole numbers of pages, ticks and processes")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::collectors::Section;
 use crate::metric::{Text, Value};
 
 /// A process as the machine has it.
@@ -40,7 +41,7 @@ impl Machine {
         let groups = Groups::new(config.group_by, rules, config.max_groups);
         let collector =
             Processes { config, filter, groups, reader, pids: None, table: Table::default(), last: None };
-        let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_000), Instant::now());
+        let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_001), Instant::now());
         Self { dir, host, collector, live: BTreeMap::new(), uptime: 100_000, time }
     }
 
@@ -83,6 +84,13 @@ impl Machine {
         self.collector.collect(&self.host, &mut out).unwrap();
         assert!(out.problems.is_empty(), "{:?}", out.problems);
         out
+    }
+}
+
+/// The defaults of the table, changed in part.
+impl Default for Config {
+    fn default() -> Self {
+        SPEC.section("{}").unwrap().get().unwrap()
     }
 }
 
@@ -242,7 +250,7 @@ fn a_rate_is_a_share_of_all_cpus() {
 
 #[test]
 fn an_exec_gives_a_process_its_new_name_at_the_next_reading() {
-    let mut machine = Machine::new(Config { command_line: settings::CommandLine::Off, ..Config::default() });
+    let mut machine = Machine::new(Config { command_line: settings::CommandLine::None, ..Config::default() });
     machine.live.insert(7, Model { name: "sh", start: 150, ticks: 30, faults: 1, pages: 2 });
     machine.read();
     machine.live.get_mut(&7).unwrap().name = "nginx";
@@ -265,8 +273,7 @@ fn rules_name_groups_and_the_first_that_matches_wins() {
 
 #[test]
 fn a_bad_rule_is_told_when_the_collector_is_built() {
-    let mut section = Section::default();
-    section.0.insert("rules".to_owned(), ::config::Value::new(None, vec!["web: name=("]));
+    let section = SPEC.section(r#"{rules: ["web: name=("]}"#).unwrap();
     let host = Host::at("/").unwrap();
     let stats = std::sync::Arc::default();
     let error = (SPEC.build)(&section, &crate::collectors::Context { host: &host, stats: &stats });

@@ -1,0 +1,143 @@
+//! Taking the port, and what to do where it cannot be taken.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use super::{Limits, Settings};
+
+/// How often another free port is tried where one is free at one address of a name, but not at the other.
+const PORT_ATTEMPTS: usize = 8;
+
+/// Why the server cannot listen, and what helps.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else has the port.
+    #[error(
+        "port {port} on {host} is in use by another program; choose another with prometheus.port in the file, \
+         OTEL_EXPORTER_PROMETHEUS_PORT, or stop the other program"
+    )]
+    InUse {
+        /// What was to be bound.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Only root may have the port.
+    #[error(
+        "port {port} on {host} needs more rights; choose one from 1024 on with prometheus.port in the file or \
+         OTEL_EXPORTER_PROMETHEUS_PORT, or give the capability CAP_NET_BIND_SERVICE"
+    )]
+    Permission {
+        /// What was to be bound.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The address is another machine's, or the name nobody's.
+    #[error(
+        "{host} is not an address of this machine ({source}); set prometheus.bind_address in the file or \
+         OTEL_EXPORTER_PROMETHEUS_HOST to localhost, to an address that is, or to 0.0.0.0 for all of them"
+    )]
+    NotHere {
+        /// What was to be bound.
+        host: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else.
+    #[error("cannot listen on {host}, port {port}: {source}")]
+    Other {
+        /// What was to be bound.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(host: &str, port: u16, source: io::Error) -> Self {
+        let host = host.to_owned();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { host, port },
+            io::ErrorKind::PermissionDenied => Self::Permission { host, port },
+            kind if absent(kind) => Self::NotHere { host, source },
+            _ => Self::Other { host, port, source },
+        }
+    }
+}
+
+/// A server that has its port and does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) limits: Limits,
+    local_addrs: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Takes the port at every address of the name that this machine has.
+    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let Settings { bind_address: host, port, .. } = settings;
+        let error = |source| BindError::new(host, *port, source);
+        let listeners = addresses(host).and_then(|addresses| bind_all(&addresses, *port)).map_err(error)?;
+        let local_addrs: io::Result<_> = listeners.iter().map(TcpListener::local_addr).collect();
+        Ok(Self { listeners, limits: settings.limits, local_addrs: local_addrs.map_err(error)? })
+    }
+
+    /// The addresses that are listened to, with the port that was taken.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+}
+
+fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
+    // RFC 6761 says what this name is. An image without /etc/hosts could not resolve it.
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let found = (host, 0).to_socket_addrs().map_err(|e| io::Error::new(io::ErrorKind::NotFound, e))?;
+    let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut outcome = bind_once(addresses, port);
+    for _ in 1..PORT_ATTEMPTS {
+        match &outcome {
+            Err(e) if port == 0 && e.kind() == io::ErrorKind::AddrInUse => {
+                outcome = bind_once(addresses, port);
+            }
+            _ => break,
+        }
+    }
+    outcome
+}
+
+fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    let mut not_here = io::ErrorKind::AddrNotAvailable.into();
+    for &address in addresses {
+        match TcpListener::bind((address, port)) {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listener.set_nonblocking(true)?;
+                listeners.push(listener);
+            }
+            // A machine without IPv6 has no `::1`; the other address will do.
+            Err(e) if absent(e.kind()) => not_here = e,
+            Err(e) => return Err(e),
+        }
+    }
+    if listeners.is_empty() { Err(not_here) } else { Ok(listeners) }
+}
+
+/// Whether an address is not this machine's. EAFNOSUPPORT is what a kernel without IPv6 says.
+fn absent(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, NotFound, Unsupported};
+    matches!(kind, AddrNotAvailable | NotFound | Unsupported)
+}

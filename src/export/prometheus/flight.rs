@@ -1,0 +1,88 @@
+//! One page for all who ask at the same time.
+//!
+//! Making a page blocks a thread, for as long as the slowest collector or the asker's budget. So an asker
+//! joins the flight under way where that ends within its own budget, and starts another only where it does
+//! not: a scrape with a short timeout gets the part of the page that is ready by then, whatever a scrape
+//! with a long one waits for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::bridge::{Page, Rendered};
+
+/// Each flight holds a thread; further askers then join one that ends late and may get nothing.
+const MAX_FLIGHTS: usize = 4;
+
+/// How long after its budget an asker still waits: for the page to be written of the snapshot.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// None until the page is there; then the page, or none of it where it could not be made.
+type Landed = Option<Option<Arc<Rendered>>>;
+
+/// The flights to one page.
+pub(super) struct Flights {
+    page: Arc<Page>,
+    newest: Mutex<Option<Flight>>,
+    under_way: Arc<AtomicUsize>,
+}
+
+struct Flight {
+    ends: Instant,
+    landed: watch::Receiver<Landed>,
+}
+
+impl Flights {
+    pub(super) fn new(page: Arc<Page>) -> Self {
+        Self { page, newest: Mutex::default(), under_way: Arc::default() }
+    }
+
+    pub(super) fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// A fresh page within `budget`; none where there is none by then, or where it could not be made.
+    pub(super) async fn get(&self, budget: Duration) -> Option<Arc<Rendered>> {
+        let ends = Instant::now() + budget;
+        let mut landed = self.board(ends, budget);
+        let seen = timeout_at(ends + GRACE, landed.wait_for(Option::is_some)).await.ok()?.ok()?;
+        seen.clone().flatten()
+    }
+
+    fn board(&self, ends: Instant, budget: Duration) -> watch::Receiver<Landed> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only this function starts flights, and under the lock, so the count cannot grow meanwhile.
+        let full = self.under_way.load(Ordering::Relaxed) >= MAX_FLIGHTS;
+        let joined = newest.as_ref().filter(|flight| {
+            let in_the_air = flight.landed.borrow().is_none() && flight.landed.has_changed().is_ok();
+            in_the_air && (flight.ends <= ends || full)
+        });
+        if let Some(flight) = joined {
+            return flight.landed.clone();
+        }
+        let (land, landed) = watch::channel(None);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let (page, under_way) = (Arc::clone(&self.page), Arc::clone(&self.under_way));
+        tokio::task::spawn_blocking(move || {
+            let _seat = Seat(under_way);
+            let rendered = page.render(budget).inspect_err(|error| {
+                tracing::error!(%error, "the page of metrics could not be made");
+            });
+            land.send_replace(Some(rendered.ok()));
+        });
+        *newest = Some(Flight { ends, landed: landed.clone() });
+        landed
+    }
+}
+
+/// A flight under way, until it has landed or crashed.
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,95 @@
+//! The way out that Prometheus asks: a page in its text format, over HTTP.
+//!
+//! ```text
+//!   socket ─▶ server ─▶ connection ─▶ answer ─┬▶ flight ─▶ bridge ─▶ lane
+//!             (who may)  (how long)   (what)  └▶ status
+//! ```
+//!
+//! The page is made when it is asked for, so its values are fresh; all who ask at the same time share one.
+//! The format is `text/plain; version=0.0.4` whatever `Accept` says: every Prometheus reads it, and there is
+//! nothing of ours that only another format could say.
+
+mod answer;
+mod bind;
+mod bridge;
+mod connection;
+mod flight;
+mod html;
+mod names;
+mod server;
+mod status;
+
+use std::time::Duration;
+
+pub use bind::{BindError, Server};
+pub use bridge::{Page, Rendered};
+pub use names::name;
+pub use server::Site;
+
+/// How the page is served.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// A name or an address; a name is listened to at all its addresses.
+    pub bind_address: String,
+    /// The port; 0 is any that is free, the same at all addresses.
+    pub port: u16,
+    /// Whether every series has `otel_scope_*` labels. The specification has them on by default; here they
+    /// are off, because all series are of one scope: three labels on each would be a third of the page, and
+    /// tell nothing that `target_info` does not.
+    pub scope_labels: bool,
+    /// Attributes of the resource that every series has as labels, beside `target_info`.
+    pub resource_labels: Vec<String>,
+    /// How long a scrape may wait for collectors where it does not say so itself.
+    pub budget: Duration,
+    /// What a client may take.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // The specification's defaults.
+            bind_address: "localhost".to_owned(),
+            port: 9464,
+            scope_labels: false,
+            resource_labels: Vec::new(),
+            // Longer than a cycle of the sampler may take, so that what misses the page is what hangs.
+            budget: Duration::from_millis(2500),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What a client may take of the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From a connection, or the first byte of a further request, to the end of the request's head.
+    pub head: Duration,
+    /// From there to the beginning of the answer.
+    pub request: Duration,
+    /// Between two pieces of the answer that the client takes.
+    pub stall: Duration,
+    /// For the whole answer: a client that takes a byte now and then is not served for ever.
+    pub answer: Duration,
+    /// Between two requests of one connection.
+    pub idle: Duration,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Connections at a time from one address that is not of this machine.
+    pub connections_per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(5),
+            request: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+            answer: Duration::from_mins(1),
+            // Longer than the usual scrape interval, so that Prometheus keeps its connection.
+            idle: Duration::from_mins(1),
+            connections: 64,
+            connections_per_address: 8,
+        }
+    }
+}

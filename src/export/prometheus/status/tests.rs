@@ -1,0 +1,141 @@
+//! The status page of an agent with collectors in every state.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::collectors::Collector;
+use crate::export::prometheus::Settings;
+use crate::host::{Error, Host};
+use crate::metric::{Attribute, Metric, Reading, ValueType};
+use crate::resource::{Given, Resource};
+use crate::sampler::{Sampler, Source};
+use crate::stats::{Outcome, QueueStats, Stats};
+
+const BY_DEVICE: &[Attribute] = &[Attribute::open("system.device")];
+
+static ON: Metric = Metric::counter("test.io", "By", ValueType::Int)
+    .about("Bytes moved.")
+    .by(BY_DEVICE)
+    .from("/proc/diskstats");
+static OPT_IN: Metric = Metric::gauge("test.depth", "1", ValueType::Double)
+    .about("Depth of the queue.")
+    .by(BY_DEVICE)
+    .from("/proc/diskstats")
+    .opt_in();
+
+const fn spec(name: &'static str, about: &'static str, metrics: &'static [&'static Metric]) -> Spec {
+    Spec { name, about, metrics, settings: &[], build: |_, _| Ok(Box::new(TwoDisks)) }
+}
+
+static GOOD: Spec = spec("good", "Disks that answer", &[&ON, &OPT_IN]);
+static PARTLY: Spec = spec("partly", "Read in part", &[]);
+static FAILING: Spec = spec("failing", "Hangs in the kernel", &[]);
+static ABSENT: Spec = spec("absent", "Not on this host", &[]);
+static OFF: Spec = spec("off", "Nobody asked for it", &[]);
+static SPECS: [&Spec; 5] = [&GOOD, &PARTLY, &FAILING, &ABSENT, &OFF];
+
+struct TwoDisks;
+
+impl Collector for TwoDisks {
+    fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+        for disk in ["sda", "sdb"] {
+            out.push(&ON, vec![("system.device", disk.into())], 7_i64);
+        }
+        Ok(())
+    }
+}
+
+/// An agent that has run once, and whose counters then tell of the other collectors.
+fn site(change: impl FnOnce(&mut Counts)) -> Site {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("proc")).unwrap();
+    std::fs::write(dir.path().join("proc/stat"), "btime 1\n").unwrap();
+    let host = Arc::new(Host::at(dir.path()).unwrap());
+    let given = Given { host_name: Some("web-1 <b>".to_owned()), ..Given::default() };
+    let resource = Resource::detect(&host, &given, |_| None);
+    let stats = Arc::new(Stats::default());
+    let sampler = Sampler::start(host, vec![Source::new(&GOOD)], Arc::clone(&stats)).unwrap();
+    let page = Page::new(Arc::new(sampler), &resource, &Settings::default()).unwrap();
+    page.render(Duration::from_secs(2)).unwrap();
+    change(&mut stats.lock());
+    Site::new(Arc::new(page), stats, resource, Duration::from_secs(2))
+}
+
+fn troubled(counts: &mut Counts) {
+    let mut problem = |spec: &Spec, up, kind, text: &str| {
+        let problem = Some(text.to_owned());
+        let stats = CollectorStats { up, problem, errors: [(kind, 3)].into(), ..CollectorStats::default() };
+        counts.collectors.insert(spec.name, stats);
+    };
+    problem(&PARTLY, true, "permission", "proc/1/io: permission denied");
+    problem(&FAILING, false, "timeout", "</code><script>: no answer within 1000 ms");
+    problem(&ABSENT, false, "unavailable", "proc/pressure/irq: not on this host");
+    counts.export.state = "waiting: connection refused".to_owned();
+    counts.export.collected = 120_000;
+    counts.export.queue = Some(QueueStats {
+        usage: 36_045,
+        limit: 8 << 20,
+        batches: 1,
+        points: 20_460,
+        oldest: SystemTime::now().checked_sub(Duration::from_secs(125)),
+    });
+    counts.count(Outcome::Dropped("queue_full"), 540);
+}
+
+fn page(change: impl FnOnce(&mut Counts)) -> String {
+    let site = site(change);
+    let mut out = String::new();
+    write(&mut out, &site, &SPECS, &site.stats.read()).unwrap();
+    out
+}
+
+/// The text between tags, one blank for each run of tags.
+fn text(html: &str) -> String {
+    let body = html.split_once("<body>").unwrap().1;
+    let words = body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text.trim());
+    words.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_collector_says_how_it_is_and_what_helps() {
+    let shown = text(&page(troubled));
+    for expected in [
+        "Not collected: failing. Collected in part: partly. OTLP: waiting: connection refused.",
+        "good ✓ good 2",
+        "partly ! in part 0",
+        "failing ✗ failing 0",
+        "absent – not on this host 0",
+        "off – off",
+        "3 permission proc/1/io: permission denied",
+        "permission : the agent may not read it: run it as root",
+        "timeout : the kernel or a file system does not answer",
+        "Queue 35.2 KiB of 8.0 MiB: 1 request, 20460 points, the oldest from 2 min 5 s ago",
+        "Points collected 120000 Points dropped 540: queue full",
+    ] {
+        assert!(shown.contains(expected), "{expected:?} is not in:\n{shown}");
+    }
+}
+
+#[test]
+fn every_metric_says_its_two_names_and_whether_there_is_any() {
+    let shown = text(&page(|_| {}));
+    assert!(shown.contains("test.io Bytes moved. test_io_bytes_total /proc/diskstats 2"), "{shown}");
+    assert!(shown.contains("test.depth Depth of the queue. test_depth_ratio /proc/diskstats off"), "{shown}");
+}
+
+#[test]
+fn an_agent_without_trouble_says_so_in_one_line() {
+    let shown = text(&page(|_| {}));
+    assert!(
+        shown.contains("All collectors that are on are good. OTLP is off; metrics leave by /metrics only.")
+    );
+}
+
+#[test]
+fn what_the_host_wrote_cannot_become_markup() {
+    let html = page(troubled);
+    assert!(!html.contains("<script"));
+    assert!(html.contains("&lt;/code&gt;&lt;script&gt;: no answer"));
+    assert!(html.contains("<title>hostmeter on web-1 &lt;b&gt;</title>"));
+}
