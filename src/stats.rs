@@ -51,7 +51,7 @@ pub struct CollectorStats {
 pub struct QueueStats {
     /// Bytes waiting.
     pub usage: u64,
-    /// Bytes that may wait.
+    /// Bytes that may wait as things are.
     pub limit: u64,
     /// Requests waiting.
     pub batches: u64,
@@ -64,7 +64,9 @@ pub struct QueueStats {
 /// The state of the OTLP road.
 #[derive(Debug, Clone, Default)]
 pub struct ExportStats {
-    /// Points put into requests since the start: `delivered + queued + dropped + rejected`, at every moment.
+    /// When these counters began: with the agent, or with the first one that used the queue's directory.
+    pub since: Option<SystemTime>,
+    /// Points put into requests: `delivered + queued + dropped + rejected`, at every moment.
     pub collected: u64,
     /// Points that left the queue, by what became of them.
     pub points: BTreeMap<Outcome, u64>,

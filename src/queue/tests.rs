@@ -1,135 +1,86 @@
-//! The queue against a model of ten lines, and its promises one by one.
+//! The queue against its promises, a model, crashes, damage and a disk that fails.
 
-use proptest::prelude::*;
+use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
+
+use super::storage::simulated::Simulated;
 use super::*;
 
+mod cap;
+mod corruption;
+mod crash;
+mod memory;
+mod model;
+mod recovery;
+mod trouble;
+
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-fn queue(bytes: u64) -> Queue {
-    Queue::new(Limits { bytes, age: DAY })
+/// Some moment of the first boot, `hours` after another.
+fn at(hours: u64) -> Moment {
+    after(HOUR * u32::try_from(hours).unwrap())
 }
 
-fn batch(size: usize, points: u64, appended: Moment) -> Batch {
-    Batch { bytes: Bytes::from(vec![0; size]), points, appended }
+fn after(duration: Duration) -> Moment {
+    Moment { boot: HOUR + duration, time: UNIX_EPOCH + Duration::from_secs(1_700_000_000) + duration }
 }
 
-#[test]
-fn the_oldest_is_handed_out_and_stays_until_it_is_acknowledged() {
-    let now = Moment::now();
-    let mut queue = queue(100);
-    queue.push(batch(10, 1, now));
-    queue.push(batch(10, 2, now));
-    let first = queue.peek().unwrap();
-    assert_eq!(queue.peek().unwrap().sequence, first.sequence);
-    assert_eq!(queue.ack(first.sequence), Some(1));
-    assert_eq!(queue.peek().unwrap().points, 2);
-    assert_eq!(queue.usage(), Usage { bytes: 10, batches: 1, points: 2, oldest: Some(now.time) });
+/// A disk on which we may take so many bytes.
+fn room(bytes: u64) -> DiskLimits {
+    DiskLimits { bytes, free: 0, percent: 50 }
 }
 
-#[test]
-fn a_full_queue_drops_the_oldest_and_says_what() {
-    let now = Moment::now();
-    let mut queue = queue(30);
-    for points in 1..=3 {
-        assert_eq!(queue.push(batch(10, points, now)).batches, 0);
+fn limits() -> Limits {
+    Limits { bytes: 1 << 20, age: DAY }
+}
+
+fn open_with(store: &Simulated, disk: DiskLimits, now: Moment) -> Queue {
+    let directory = store.clone();
+    let opener: Opener = Box::new(move || Ok(Box::new(directory.clone()) as Box<dyn Storage>));
+    let run = Run { limits: disk, origin: Origin::new(1, now), trust: DAY / 2 };
+    Queue::open_at(limits(), opener, run, now).unwrap()
+}
+
+fn open(store: &Simulated) -> Queue {
+    open_with(store, room(64 << 20), at(0))
+}
+
+/// The batch with a number, which is in its bytes and in its points.
+fn batch(number: u64, size: usize) -> Batch {
+    let mut bytes = number.to_le_bytes().to_vec();
+    bytes.resize(size.max(8), number as u8);
+    Batch { bytes: Bytes::from(bytes), points: number }
+}
+
+/// Which batch the bytes are of; the bytes must be whole.
+fn number(entry: &Entry) -> u64 {
+    let number = u64::from_le_bytes(entry.bytes[..8].try_into().unwrap());
+    assert_eq!(entry.bytes, batch(number, entry.bytes.len()).bytes);
+    assert_eq!(entry.points, number);
+    number
+}
+
+fn append(queue: &mut Queue, numbers: impl IntoIterator<Item = u64>) {
+    numbers.into_iter().for_each(|number| queue.append(vec![batch(number, 100)], 0, at(0)));
+}
+
+/// Delivers everything, and returns what it was.
+fn drain(queue: &mut Queue) -> Vec<u64> {
+    let mut delivered = Vec::new();
+    while let Some(entry) = queue.peek(at(0)) {
+        delivered.push(number(&entry));
+        assert!(queue.settle(entry.sequence, Fate::Delivered, 0));
+        assert_balanced(queue);
     }
-    let dropped = queue.push(batch(15, 4, now));
-    assert_eq!(dropped, Dropped { reason: Reason::QueueFull, batches: 2, points: 3 });
-    assert_eq!(queue.usage().bytes, 25);
+    delivered
 }
 
-#[test]
-fn an_acknowledgement_after_the_batch_was_dropped_is_harmless() {
-    let now = Moment::now();
-    let mut queue = queue(10);
-    queue.push(batch(10, 1, now));
-    let flying = queue.peek().unwrap();
-    queue.push(batch(10, 2, now));
-    assert_eq!(queue.ack(flying.sequence), None);
-    assert_eq!(queue.usage().points, 2);
+fn assert_balanced(queue: &Queue) {
+    assert_eq!(queue.usage(at(0)).points, queue.books().waiting(), "{:?}", queue.books());
 }
 
-#[test]
-fn a_batch_larger_than_the_queue_goes_alone() {
-    let now = Moment::now();
-    let mut queue = queue(10);
-    queue.push(batch(10, 1, now));
-    assert_eq!(queue.push(batch(11, 5, now)).points, 5);
-    assert_eq!(queue.usage().points, 1);
-}
-
-#[test]
-fn age_is_counted_on_the_monotonic_clock() {
-    let then = Moment { instant: Instant::now(), time: SystemTime::UNIX_EPOCH };
-    let mut queue = queue(100);
-    queue.push(batch(1, 1, then));
-    let later = Moment { instant: then.instant + DAY / 2, time: SystemTime::now() };
-    queue.push(batch(1, 2, later));
-    assert_eq!(queue.expire((then.instant + DAY).checked_sub(Duration::from_nanos(1)).unwrap()).points, 0);
-    let dropped = queue.expire(then.instant + DAY);
-    assert_eq!(dropped, Dropped { reason: Reason::Age, batches: 1, points: 1 });
-    assert_eq!(queue.peek().unwrap().points, 2);
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Push { size: usize, points: u64 },
-    Peek,
-    Ack,
-    Pass { hours: u64 },
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        4 => (0..40_usize, 0..9_u64).prop_map(|(size, points)| Op::Push { size, points }),
-        2 => Just(Op::Peek),
-        2 => Just(Op::Ack),
-        1 => (0..20_u64).prop_map(|hours| Op::Pass { hours }),
-    ]
-}
-
-proptest! {
-    /// The model is a list of (size, points, hour); the batch in flight is remembered by its place in history.
-    #[test]
-    fn it_equals_its_model(ops in prop::collection::vec(op(), 0..200)) {
-        let began = Moment::now();
-        let mut queue = queue(100);
-        let mut model: Vec<(u64, usize, u64, u64)> = Vec::new();
-        let (mut pushed, mut hour) = (0, 0);
-        let (mut taken, mut settled, mut lost) = (0, 0, 0);
-        let mut flying: Option<u64> = None;
-        for op in ops {
-            let now = Moment { instant: began.instant + Duration::from_secs(hour * 3600), ..began };
-            match op {
-                Op::Push { size, points } => {
-                    lost += queue.push(batch(size, points, now)).points;
-                    taken += points;
-                    while model.iter().map(|b| b.1).sum::<usize>() + size > 100 {
-                        model.remove(0);
-                    }
-                    model.push((pushed, size, points, hour));
-                    pushed += 1;
-                }
-                Op::Peek => flying = queue.peek().map(|entry| entry.sequence),
-                Op::Ack => if let Some(sequence) = flying.take() {
-                    let place = model.iter().position(|b| b.0 == sequence);
-                    let expected = place.map(|place| model.remove(place).2);
-                    prop_assert_eq!(queue.ack(sequence), expected);
-                    settled += expected.unwrap_or(0);
-                },
-                Op::Pass { hours } => {
-                    hour += hours;
-                    lost += queue.expire(began.instant + Duration::from_secs(hour * 3600)).points;
-                    model.retain(|b| hour - b.3 < 24);
-                }
-            }
-            let usage = queue.usage();
-            prop_assert!(usage.bytes <= 100);
-            prop_assert_eq!(usage.bytes, model.iter().map(|b| b.1 as u64).sum::<u64>());
-            prop_assert_eq!(usage.batches, model.len() as u64);
-            prop_assert_eq!(queue.peek().map(|entry| entry.sequence), model.first().map(|b| b.0));
-            prop_assert_eq!(taken, settled + usage.points + lost);
-        }
-    }
+fn segments(store: &Simulated) -> Vec<String> {
+    store.world().names.keys().filter(|name| name.ends_with(".log")).cloned().collect()
 }

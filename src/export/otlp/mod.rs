@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, Uri};
 use tokio::sync::watch;
 
-use crate::queue;
+use crate::queue::{self, Queue};
 use crate::stats::Stats;
 
 pub use connection::Target;
@@ -62,7 +62,7 @@ pub struct Settings {
     pub compression: Compression,
     /// The most bytes of a request before compression. Servers take 4 MiB, and count after decompression.
     pub max_request: usize,
-    /// How much may wait, and how long.
+    /// How much may wait in memory, and how long.
     pub queue: queue::Limits,
     /// The waits between attempts.
     pub pace: Pace,
@@ -102,10 +102,22 @@ pub async fn run(
     stats: Arc<Stats>,
     shutdown: impl Future<Output = ()>,
 ) {
+    let queue = Queue::in_memory(settings.queue);
+    run_with(queue, source, settings, stats, shutdown).await;
+}
+
+/// The same with a queue that is open already, and that the end of the program leaves on disk.
+pub async fn run_with(
+    queue: Queue,
+    source: impl Source,
+    settings: Settings,
+    stats: Arc<Stats>,
+    shutdown: impl Future<Output = ()>,
+) {
     let Settings { target, interval, timeout, mut headers, grace, .. } = settings;
     // Whatever prints headers does not print these.
     headers.values_mut().for_each(|value| value.set_sensitive(true));
-    let road = Arc::new(Road::new(settings.queue, stats));
+    let road = Arc::new(Road::new(queue, stats));
     let limit = Arc::new(AtomicUsize::new(settings.max_request));
     let (drain, draining) = watch::channel(false);
     let sender = Sender::new(Arc::clone(&road), target, headers, timeout, settings.pace, Arc::clone(&limit));
@@ -121,7 +133,7 @@ pub async fn run(
     tokio::select! {
         () = shutdown => {}
         // Neither ends before the road is closed.
-        _ = async { tokio::join!(ticking, &mut sending) } => {}
+        _ = async { tokio::join!(ticking, &mut sending, road.tend()) } => {}
     }
     drain.send_replace(true);
     let finish = async {
@@ -129,9 +141,15 @@ pub async fn run(
         road.close();
     };
     let in_time = tokio::time::timeout(grace, async { tokio::join!(finish, sending) }).await.is_ok();
-    let lost = road.abandon("shutdown");
-    if !in_time || lost > 0 {
-        tracing::warn!(points = lost, "the end came before everything was sent");
+    let lost = road.finish().await;
+    let kept = road.waiting();
+    match lost {
+        None => tracing::warn!("the end came before the queue's disk had answered"),
+        Some(lost) if lost > 0 || !in_time && kept == 0 => {
+            tracing::warn!(points = lost, "the end came before everything was sent");
+        }
+        Some(_) if kept > 0 => tracing::info!(batches = kept, "what was not sent waits on disk"),
+        Some(_) => {}
     }
 }
 

@@ -3,150 +3,165 @@
 //! Every change of the queue and of the counters that tell of it happens under one lock, and the counters are
 //! written together. So whoever reads them at whatever moment finds
 //! `collected = delivered + queued + dropped + rejected`.
+//!
+//! A queue with a disk may take its time, under the lock. So the runtime's thread, which also answers
+//! `/metrics`, never takes that lock then: what the sender wants is done on the pool for blocking work.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::queue::{Batch, Dropped, Entry, Limits, Moment, Queue};
+use crate::queue::{Batch, Entry, Fate, Moment, Queue};
 use crate::stats::{Counts, Outcome, QueueStats, Stats};
 
 use super::pack::Packed;
 
+/// Between two looks at a queue whose disk may be in trouble.
+const TEND: Duration = Duration::from_secs(10);
+
+/// How long the end of the program waits for the disk.
+const LAST: Duration = Duration::from_millis(400);
+
 /// The queue, the alarm that wakes the sender, and the books.
 pub(super) struct Road {
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
+    /// The queue has a disk.
+    slow: bool,
     changed: Notify,
+    /// Nothing more will come.
+    closed: AtomicBool,
+    /// The last batch is on its way out of a slow queue.
+    settling: Mutex<Option<JoinHandle<()>>>,
     stats: Arc<Stats>,
 }
 
-struct State {
-    queue: Queue,
-    /// Nothing more will come.
-    closed: bool,
-    /// Why whatever comes all the same is given up.
-    abandoned: Option<&'static str>,
-}
-
 impl Road {
-    pub(super) fn new(limits: Limits, stats: Arc<Stats>) -> Self {
-        let empty = State { queue: Queue::new(limits), closed: false, abandoned: None };
-        let road = Self { state: Mutex::new(empty), changed: Notify::new(), stats };
-        road.book(&road.lock().queue, |_| {});
+    pub(super) fn new(queue: Queue, stats: Arc<Stats>) -> Self {
+        let slow = queue.is_durable();
+        let (changed, closed) = (Notify::new(), AtomicBool::new(false));
+        let road =
+            Self { queue: Mutex::new(queue), slow, changed, closed, settling: Mutex::default(), stats };
+        road.with(|_, _| ());
         road
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes the queue's state and what else has changed, at once.
-    fn book(&self, queue: &Queue, change: impl FnOnce(&mut Counts)) {
-        let usage = queue.usage();
-        let mut counts = self.stats.lock();
-        change(&mut counts);
-        counts.export.queue = Some(QueueStats {
-            usage: usage.bytes,
-            limit: queue.limits().bytes,
-            batches: usage.batches,
-            points: usage.points,
-            oldest: usage.oldest,
-        });
-    }
-
-    /// Queues one collection.
-    pub(super) fn push(&self, packed: Packed) {
-        let mut state = self.lock();
-        let State { queue, abandoned, .. } = &mut *state;
-        let expired = queue.expire(Instant::now());
-        let mut collected = packed.oversize;
-        let mut dropped = vec![(expired.reason.as_str(), expired.points), ("oversize", packed.oversize)];
-        for (bytes, points) in packed.batches {
-            collected += points;
-            dropped.push(if let Some(reason) = abandoned {
-                (*reason, points)
+    /// Does something with the queue, writes the books and tells the log what is new.
+    fn with<T>(&self, work: impl FnOnce(&mut Queue, Moment) -> T) -> T {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Moment::now();
+        let result = work(&mut queue, now);
+        book(&mut self.stats.lock(), &queue, now);
+        for news in queue.news() {
+            if news.good {
+                tracing::info!("{}", news.text);
             } else {
-                let full = queue.push(Batch { bytes, points, appended: Moment::now() });
-                (full.reason.as_str(), full.points)
-            });
-        }
-        self.book(queue, |counts| {
-            counts.export.collected += collected;
-            for (reason, points) in dropped {
-                counts.count(Outcome::Dropped(reason), points);
+                tracing::warn!("{}", news.text);
             }
-        });
-        drop(state);
+        }
+        result
+    }
+
+    /// The same, where it cannot hold up the runtime's thread; none when that failed.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Queue, Moment) -> T + Send + 'static,
+    ) -> Option<T> {
+        if !self.slow {
+            return Some(self.with(work));
+        }
+        let road = Arc::clone(self);
+        spawn_blocking(move || road.with(work)).await.ok()
+    }
+
+    /// Queues one collection. It may block.
+    pub(super) fn push(&self, packed: Packed) {
+        let batches = packed.batches.into_iter().map(|(bytes, points)| Batch { bytes, points }).collect();
+        self.with(|queue, now| queue.append(batches, packed.oversize, now));
         self.changed.notify_one();
     }
 
     /// Says that nothing more will come.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.closed.store(true, Ordering::Release);
         self.changed.notify_one();
     }
 
     /// The oldest batch, as soon as there is one; none when nothing waits and nothing more will come.
-    pub(super) async fn next(&self) -> Option<Entry> {
+    pub(super) async fn next(self: &Arc<Self>) -> Option<Entry> {
         loop {
-            {
-                let mut state = self.lock();
-                self.expire(&mut state.queue);
-                if let Some(entry) = state.queue.peek() {
-                    return Some(entry);
-                }
-                if state.closed {
-                    return None;
-                }
+            let settling = self.settling().take();
+            if let Some(settling) = settling {
+                // What is settled is settled, also when this future is dropped here.
+                let _ = settling.await;
+            }
+            let closed = self.closed.load(Ordering::Acquire);
+            if let Some(entry) = self.aside(Queue::peek).await.flatten() {
+                return Some(entry);
+            }
+            if closed {
+                return None;
             }
             self.changed.notified().await;
         }
     }
 
-    fn expire(&self, queue: &mut Queue) {
-        let Dropped { reason, batches, points } = queue.expire(Instant::now());
-        if batches > 0 {
-            self.book(queue, |counts| counts.count(Outcome::Dropped(reason.as_str()), points));
+    /// Looks after a queue with a disk for ever: brings to the disk what it did not take, and wakes the sender for
+    /// what could not be read.
+    pub(super) async fn tend(self: &Arc<Self>) {
+        if !self.slow {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(TEND).await;
+            self.aside(Queue::tend).await;
+            if self.waiting() > 0 {
+                self.changed.notify_one();
+            }
         }
     }
 
     /// The peer has taken a batch, but for the points that it rejected.
-    pub(super) fn delivered(&self, entry: &Entry, rejected: u64) {
-        let rejected = rejected.min(entry.points);
-        self.settle(entry, |counts| {
-            counts.count(Outcome::Delivered, entry.points - rejected);
-            counts.count(Outcome::Rejected("partial_success"), rejected);
-        });
+    pub(super) fn delivered(self: &Arc<Self>, entry: &Entry, rejected: u64) {
+        self.settle(entry, Fate::Delivered, rejected);
     }
 
-    /// A batch is given up.
-    pub(super) fn dropped(&self, entry: &Entry, reason: &'static str) {
-        self.settle(entry, |counts| counts.count(Outcome::Dropped(reason), entry.points));
+    /// The peer has refused a batch for good.
+    pub(super) fn refused(self: &Arc<Self>, entry: &Entry) {
+        self.settle(entry, Fate::NonRetryable, 0);
     }
 
     /// A batch that was dropped while it was on its way is in the books already.
-    fn settle(&self, entry: &Entry, change: impl FnOnce(&mut Counts)) {
-        let mut state = self.lock();
-        if state.queue.ack(entry.sequence).is_some() {
-            self.book(&state.queue, change);
+    fn settle(self: &Arc<Self>, entry: &Entry, fate: Fate, rejected: u64) {
+        let sequence = entry.sequence;
+        if !self.slow {
+            self.with(|queue, _| queue.settle(sequence, fate, rejected));
+            return;
         }
+        let road = Arc::clone(self);
+        let task = spawn_blocking(move || {
+            road.with(|queue, _| queue.settle(sequence, fate, rejected));
+        });
+        *self.settling() = Some(task);
     }
 
-    /// Gives up everything that waits, and what a collection under way still brings; returns how many points
-    /// waited.
-    pub(super) fn abandon(&self, reason: &'static str) -> u64 {
-        let mut state = self.lock();
-        state.abandoned = Some(reason);
-        let limits = state.queue.limits();
-        let points = std::mem::replace(&mut state.queue, Queue::new(limits)).usage().points;
-        self.book(&state.queue, |counts| counts.count(Outcome::Dropped(reason), points));
-        points
+    fn settling(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many batches wait.
+    /// Ends the queue: what is in memory only is given up, and so is what a collection under way still brings.
+    /// Returns how many points that costs; none when the disk does not answer.
+    pub(super) async fn finish(self: &Arc<Self>) -> Option<u64> {
+        tokio::time::timeout(LAST, self.aside(Queue::close)).await.ok().flatten()
+    }
+
+    /// How many batches wait, without the one that is on its way out.
     pub(super) fn waiting(&self) -> u64 {
-        self.lock().queue.usage().batches
+        let leaving = self.settling().as_ref().is_some_and(|task| !task.is_finished());
+        let waiting = self.stats.lock().export.queue.as_ref().map_or(0, |queue| queue.batches);
+        waiting.saturating_sub(leaving.into())
     }
 
     /// The agent's counters.
@@ -155,18 +170,52 @@ impl Road {
     }
 }
 
+/// Writes the queue's state into the counters, all of it at once.
+fn book(counts: &mut Counts, queue: &Queue, now: Moment) {
+    let (usage, books) = (queue.usage(now), queue.books());
+    let export = &mut counts.export;
+    export.since = Some(books.since());
+    export.collected = books.taken();
+    for fate in Fate::ALL {
+        let points = books.left(fate);
+        if points > 0 {
+            export.points.insert(outcome(fate), points);
+        }
+    }
+    export.queue = Some(QueueStats {
+        usage: usage.bytes,
+        limit: usage.limit,
+        batches: usage.batches,
+        points: usage.points,
+        oldest: usage.oldest,
+    });
+}
+
+fn outcome(fate: Fate) -> Outcome {
+    match fate {
+        Fate::Delivered => Outcome::Delivered,
+        Fate::Rejected => Outcome::Rejected("partial_success"),
+        Fate::QueueFull => Outcome::Dropped("queue_full"),
+        Fate::Age => Outcome::Dropped("age"),
+        Fate::NonRetryable => Outcome::Dropped("non_retryable"),
+        Fate::Oversize => Outcome::Dropped("oversize"),
+        Fate::Shutdown => Outcome::Dropped("shutdown"),
+        Fate::Lost => Outcome::Dropped("lost"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::queue::{DiskLimits, Limits, Place};
 
-    fn road(bytes: u64) -> (Road, Arc<Stats>) {
+    fn road(bytes: u64) -> (Arc<Road>, Arc<Stats>) {
         let stats = Arc::new(Stats::default());
-        (Road::new(Limits { bytes, age: Duration::from_mins(1) }, Arc::clone(&stats)), stats)
+        let queue = Queue::in_memory(Limits { bytes, age: Duration::from_mins(1) });
+        (Arc::new(Road::new(queue, Arc::clone(&stats))), stats)
     }
 
     fn packed(batches: &[(usize, u64)], oversize: u64) -> Packed {
@@ -202,10 +251,43 @@ mod tests {
     async fn what_waits_at_the_end_is_counted_as_lost_by_the_shutdown() {
         let (road, stats) = road(100);
         road.push(packed(&[(10, 7), (10, 8)], 0));
-        assert_eq!(road.abandon("shutdown"), 15);
+        assert_eq!(road.finish().await, Some(15));
         road.push(packed(&[(10, 9)], 0));
         assert_eq!(stats.read().export.points[&Outcome::Dropped("shutdown")], 24);
         assert_eq!(missing(&stats), 0);
+    }
+
+    /// A day's batches lie on a disk; a runtime of one thread hands them out and answers others meanwhile.
+    #[tokio::test]
+    async fn what_waits_on_disk_is_handed_out_in_order_and_stays_for_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place {
+            directory: directory.path().join("queue"),
+            limits: DiskLimits { free: 0, percent: 50, ..DiskLimits::default() },
+            boot_id: 1,
+        };
+        let open = || {
+            let stats = Arc::new(Stats::default());
+            let queue = Queue::open(Limits::default(), &place, Moment::now()).unwrap();
+            (Arc::new(Road::new(queue, Arc::clone(&stats))), stats)
+        };
+        let (road, stats) = open();
+        let pushing = Arc::clone(&road);
+        spawn_blocking(move || (1..=9).for_each(|n| pushing.push(packed(&[(1_000, n)], 0)))).await.unwrap();
+        for points in 1..=4 {
+            let entry = road.next().await.unwrap();
+            assert_eq!(entry.points, points);
+            road.delivered(&entry, 1);
+            assert_eq!(road.waiting(), 9 - points);
+        }
+        let entry = road.next().await.unwrap();
+        assert_eq!((road.finish().await, road.waiting(), missing(&stats)), (Some(0), 5, 0));
+        drop(road);
+
+        let (road, again) = open();
+        assert_eq!(road.next().await.unwrap().bytes, entry.bytes);
+        assert_eq!(again.read().export.points, stats.read().export.points);
+        assert_eq!((again.read().export.collected, missing(&again)), (45, 0));
     }
 
     #[derive(Debug, Clone)]
@@ -241,7 +323,7 @@ mod tests {
                         road.delivered(&entry, rejected);
                     },
                     Op::Refuse => if let Some(entry) = flying.take() {
-                        road.dropped(&entry, "non_retryable");
+                        road.refused(&entry);
                     },
                 }
                 prop_assert_eq!(missing(&stats), 0);

@@ -112,7 +112,7 @@ impl Sender {
         };
         let action = decide(happened);
         if !matches!(action, Action::Retry(_)) {
-            self.road.dropped(entry, "non_retryable");
+            self.road.refused(entry);
         }
         match action {
             Action::Retry(wish) => {
