@@ -73,6 +73,13 @@ impl Cursor {
 
     /// Puts a new file in the place of one that is missing or cannot be trusted.
     pub(super) fn create(store: &dyn Storage, position: &Position) -> io::Result<Self> {
+        Self::make(store, position).inspect_err(|_| {
+            // It is tried again, and would be written over then.
+            let _ = store.remove(UNFINISHED);
+        })
+    }
+
+    fn make(store: &dyn Storage, position: &Position) -> io::Result<Self> {
         let file = store.create(UNFINISHED)?;
         let mut bytes = Vec::with_capacity(2 * SLOT);
         for generation in 0..2 {

@@ -58,8 +58,7 @@ impl Disk {
         }
         let log = Log::open(&*store, settled)?;
         let most = run.limits.most(store.space()?.total);
-        let mut disk = Self { store, run, log, cursor, most, credit: 0, strikes: 0 };
-        disk.sync_cursor();
+        let disk = Self { store, run, log, cursor, most, credit: 0, strikes: 0 };
         Ok((disk, position.map(|position| position.books)))
     }
 
@@ -115,9 +114,7 @@ impl Disk {
             self.cursor = Some(Cursor::create(&*self.store, &self.position(books))?);
         }
         let origin = Origin::new(self.run.origin.boot_id, now);
-        self.log.write(&*self.store, &group, origin, self.group(), books)?;
-        self.note(books);
-        Ok(())
+        self.log.write(&*self.store, &group, origin, self.group(), books)
     }
 
     /// Sees to it that the cap holds and enough is left free when so many bytes are written.
@@ -165,7 +162,7 @@ impl Disk {
 
     /// The oldest batch, which stays. An error says that the disk does not answer now.
     pub(super) fn peek(&mut self, books: &mut Books) -> io::Result<Option<Entry>> {
-        self.sync_cursor();
+        self.secure(books);
         self.sweep(books);
         loop {
             let result = self.read(books);
@@ -224,17 +221,12 @@ impl Disk {
         if self.oldest().is_none_or(|oldest| now.age(oldest) < age) {
             return Ok(());
         }
-        let mut expired = false;
         while let Some(head) = self.log.head(&*self.store, books)? {
             if self.oldest().is_some_and(|oldest| now.age(oldest) < age) {
                 break;
             }
             self.log.pass(books, true);
             books.leave(Fate::Age, head.points);
-            expired = true;
-        }
-        if expired {
-            self.note(books);
         }
         Ok(())
     }
@@ -253,18 +245,20 @@ impl Disk {
         }
     }
 
-    /// What was noted survives a crash of the host. A file that could not be synced is not trusted again.
-    pub(super) fn sync_cursor(&mut self) {
-        if self.cursor.as_mut().is_some_and(|cursor| cursor.sync().is_err()) {
-            self.cursor = None;
-        }
+    /// What was noted survives a crash of the host. A file that could not be written or synced is not trusted
+    /// again; a new one is tried in its place the next time.
+    pub(super) fn secure(&mut self, books: &Books) {
+        self.cursor = match self.cursor.take() {
+            Some(mut cursor) => cursor.sync().is_ok().then_some(cursor),
+            None => Cursor::create(&*self.store, &self.position(books)).ok(),
+        };
     }
 
     /// Removes what is settled, once the cursor says so.
     fn sweep(&mut self, books: &Books) {
         if self.log.is_littered() {
             self.note(books);
-            self.sync_cursor();
+            self.secure(books);
             self.log.sweep(&*self.store);
         }
     }

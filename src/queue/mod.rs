@@ -129,12 +129,21 @@ impl Queue {
         }
         self.flush(now);
         self.trim(now);
+        self.note();
     }
 
     /// Brings to the disk what it did not take before, and drops what is too old. To be called every few seconds.
     pub fn tend(&mut self, now: Moment) {
         self.expire(now);
         self.flush(now);
+        self.note();
+    }
+
+    /// The books survive the process.
+    fn note(&mut self) {
+        if let Some(tier) = &mut self.tier {
+            tier.note(&self.books);
+        }
     }
 
     fn flush(&mut self, now: Moment) {
@@ -168,8 +177,12 @@ impl Queue {
 
     /// The oldest batch, which stays.
     pub fn peek(&mut self, now: Moment) -> Option<Entry> {
+        let before = self.books;
         self.expire(now);
         let on_disk = self.tier.as_mut().and_then(|tier| tier.peek(&mut self.books, now));
+        if self.books != before {
+            self.note();
+        }
         on_disk.or_else(|| self.memory.peek())
     }
 
@@ -185,9 +198,7 @@ impl Queue {
         }
         self.books.leave(fate, points - rejected);
         self.books.leave(Fate::Rejected, rejected);
-        if let Some(tier) = &mut self.tier {
-            tier.note(&self.books);
-        }
+        self.note();
         true
     }
 

@@ -3,15 +3,18 @@
 //! ```text
 //!  0  magic            8 bytes
 //!  8  version          1
-//! 12  sum              crc32c of bytes 16 to 72
-//! 16  first            the sequence of its first record
-//! 24  batches before   how many records the log took in before this file
-//! 32  points before    and how many points they held
-//! 40  boot             names the boot whose clock the records use, 16 bytes
-//! 56  origin           milliseconds since that boot when the file was begun
-//! 64  time             milliseconds since 1970 at the same moment
-//! 72  records
+//! 12  sum              crc32c of bytes 0 to 12; so far in every version
+//! 16  sum              crc32c of bytes 20 to 76
+//! 20  first            the sequence of its first record
+//! 28  batches before   how many records the log took in before this file
+//! 36  points before    and how many points they held
+//! 44  boot             names the boot whose clock the records use, 16 bytes
+//! 60  origin           milliseconds since that boot when the file was begun
+//! 68  time             milliseconds since 1970 at the same moment
+//! 76  records
 //! ```
+//!
+//! The version has a sum of its own, so that a damaged one is not taken for that of another program.
 //!
 //! What a file holds is told by the header of the next one, so that the log can be opened without reading it.
 
@@ -30,7 +33,7 @@ const MAGIC: [u8; 8] = *b"hmqueue\n";
 const VERSION: u32 = 1;
 
 /// The bytes before the first record.
-pub(super) const HEADER: usize = 72;
+pub(super) const HEADER: usize = 76;
 
 /// What the disk reads as one.
 pub(super) const PAGE: u64 = 4096;
@@ -85,15 +88,14 @@ pub(super) enum Beginning {
 
 impl Header {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        let mut body = Vec::with_capacity(HEADER - 16);
+        let mut body = Vec::with_capacity(HEADER - 20);
         body.put_u64_le(self.first);
         body.put_u64_le(self.before.batches);
         body.put_u64_le(self.before.points);
         body.put_u128_le(self.origin.boot_id);
         body.put_u64_le(self.origin.boot);
         body.put_u64_le(self.origin.time);
-        out.put_slice(&MAGIC);
-        out.put_u32_le(VERSION);
+        out.put_slice(&identity(VERSION));
         out.put_u32_le(crc32c::crc32c(&body));
         out.put_slice(&body);
     }
@@ -105,10 +107,23 @@ impl Header {
     }
 }
 
+/// What says whose a file is: the magic, the version and their sum.
+pub(super) fn identity(version: u32) -> [u8; 16] {
+    let mut identity = [0; 16];
+    let (head, sum) = identity.split_at_mut(12);
+    head[..8].copy_from_slice(&MAGIC);
+    head[8..].copy_from_slice(&version.to_le_bytes());
+    sum.copy_from_slice(&crc32c::crc32c(head).to_le_bytes());
+    identity
+}
+
 fn decode(bytes: &[u8]) -> Option<Beginning> {
-    let mut rest = bytes.strip_prefix(&MAGIC)?;
-    // The sum is the business of the version, so the version alone is outside of it.
-    if rest.try_get_u32_le().ok()? != VERSION {
+    let (ours, mut rest) = bytes.split_at_checked(16)?;
+    let version = ours[8..12].try_into().map_or(0, u32::from_le_bytes);
+    if ours != identity(version) {
+        return None;
+    }
+    if version != VERSION {
         return Some(Beginning::Foreign);
     }
     if rest.try_get_u32_le().ok()? != crc32c::crc32c(rest) || bytes.len() < HEADER {
@@ -243,17 +258,17 @@ mod tests {
         let bytes = segment(&[]);
         assert_eq!(bytes.len(), HEADER);
         assert_eq!((&bytes[..8], &bytes[8..12]), (&MAGIC[..], &1_u32.to_le_bytes()[..]));
-        assert_eq!((bytes[16], bytes[24], bytes[32], bytes[56], bytes[64]), (5, 4, 40, 2, 3));
-        assert_eq!(bytes[40..56], (1_u128 << 100).to_le_bytes());
+        assert_eq!((bytes[20], bytes[28], bytes[36], bytes[60], bytes[68]), (5, 4, 40, 2, 3));
+        assert_eq!(bytes[44..60], (1_u128 << 100).to_le_bytes());
         assert_eq!(Header::read(&*file(&bytes)).unwrap(), Beginning::Good(HERE));
     }
 
     #[test]
     fn another_version_is_not_damage() {
         let mut bytes = segment(&[10]);
-        bytes[8] = 2;
+        bytes[..16].copy_from_slice(&identity(2));
         assert_eq!(Header::read(&*file(&bytes)).unwrap(), Beginning::Foreign);
-        bytes[0] = b'H';
+        bytes[8] = 3;
         assert_eq!(Header::read(&*file(&bytes)).unwrap(), Beginning::Damaged);
         assert_eq!(Header::read(&*file(&[])).unwrap(), Beginning::Damaged);
         assert_eq!(Header::read(&*file(&segment(&[])[..HEADER - 1])).unwrap(), Beginning::Damaged);

@@ -71,7 +71,7 @@ impl Tier {
     fn try_open(&mut self, memory: &mut Memory, books: &mut Books) -> Result<(), Refused> {
         let known = self.disk.as_ref().map(|disk| (books.since(), disk.settled()));
         let store = (self.opener)()?;
-        let (disk, earlier) = Disk::open(store, self.run, known).map_err(Refused::Unusable)?;
+        let (mut disk, earlier) = Disk::open(store, self.run, known).map_err(Refused::Unusable)?;
         // Books that began when ours did are ours, of a moment ago.
         let ours = known.is_some() && earlier.is_some_and(|earlier| earlier.since() == books.since());
         if let Some(earlier) = earlier.filter(|_| !ours) {
@@ -83,6 +83,7 @@ impl Tier {
             self.news.push(News { good: false, text });
         }
         memory.come_after(disk.last());
+        disk.secure(books);
         // One that was moved away was held until now, so that what waits there could still be sent.
         self.disk = Some(disk);
         Ok(())
@@ -156,17 +157,13 @@ impl Tier {
         }
     }
 
-    /// Does something that reads. Where that fails, the disk is left alone for a while, and what is in memory
+    /// The oldest batch on disk. Where it cannot be read, the disk is left alone for a while, and what is in memory
     /// goes first: newer batches before older ones rather than none at all.
-    fn reading<T>(
-        &mut self,
-        now: Moment,
-        read: impl FnOnce(&mut Disk) -> io::Result<Option<T>>,
-    ) -> Option<T> {
+    pub(super) fn peek(&mut self, books: &mut Books, now: Moment) -> Option<Entry> {
         if self.unreadable.is_some_and(|until| now.boot < until) {
             return None;
         }
-        let result = read(self.disk.as_mut()?);
+        let result = self.disk.as_mut()?.peek(books);
         let was_readable = self.unreadable.is_none();
         self.unreadable = result.is_err().then(|| now.boot + AGAIN);
         match (&result, was_readable) {
@@ -183,14 +180,12 @@ impl Tier {
         result.ok().flatten()
     }
 
-    /// The oldest batch on disk.
-    pub(super) fn peek(&mut self, books: &mut Books, now: Moment) -> Option<Entry> {
-        self.reading(now, |disk| disk.peek(books))
-    }
-
     /// Drops what has waited too long.
     pub(super) fn expire(&mut self, age: Duration, books: &mut Books, now: Moment) {
-        self.reading(now, |disk| disk.expire(now, age, books).map(Some));
+        if let Some(disk) = self.disk.as_mut().filter(|_| self.unreadable.is_none()) {
+            // Whoever reads next meets the same error, and tells it.
+            let _ = disk.expire(now, age, books);
+        }
     }
 
     /// The points of a batch, when it is the oldest on disk.
@@ -218,7 +213,7 @@ impl Tier {
     pub(super) fn close(&mut self, books: &Books) {
         if let Some(disk) = &mut self.disk {
             disk.note(books);
-            disk.sync_cursor();
+            disk.secure(books);
         }
     }
 

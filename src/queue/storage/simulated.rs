@@ -80,7 +80,7 @@ pub(crate) struct World {
     pub(crate) moved: bool,
     /// The most that we ever took.
     pub(crate) peak: u64,
-    next: u64,
+    pub(crate) next: u64,
 }
 
 impl World {
@@ -129,7 +129,6 @@ impl World {
             }
             Event::Sync { .. } | Event::SyncNames | Event::Note(_) => {}
         }
-        self.next = self.next.max(1 + self.files.keys().max().copied().unwrap_or(0));
     }
 
     fn do_now(&mut self, event: Event) {
@@ -150,7 +149,8 @@ impl World {
 pub(crate) struct Simulated(Arc<Mutex<World>>);
 
 impl Simulated {
-    pub(crate) fn of(world: World) -> Self {
+    pub(crate) fn of(mut world: World) -> Self {
+        world.next = world.files.keys().max().map_or(0, |last| last + 1);
         Self(Arc::new(Mutex::new(world)))
     }
 
@@ -184,6 +184,7 @@ impl Storage for Simulated {
         let mut world = self.world();
         world.check(Op::Create, name)?;
         let file = world.next;
+        world.next += 1;
         world.do_now(Event::Create { name: name.to_owned(), file });
         world.forget();
         Ok(Box::new(Open { directory: self.clone(), file, name: name.to_owned() }))

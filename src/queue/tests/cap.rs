@@ -46,7 +46,7 @@ fn what_was_put_aside_is_the_first_to_go() {
     append(&mut open(&store), 1..=3);
     let first = segments(&store)[0].clone();
     store.world().bytes(&first).resize(300_000, 7);
-    store.world().bytes(&first)[8] = 2;
+    store.world().bytes(&first)[..16].copy_from_slice(&segment::identity(2));
     let mut queue = open_with(&store, room(600_000), at(0));
     (4..=7).for_each(|number| queue.append(vec![batch(number, 100_000)], 0, at(0)));
     assert_eq!((drain(&mut queue), queue.books().left(Fate::QueueFull)), (vec![4, 5, 6, 7], 0));

@@ -149,9 +149,11 @@ enum Kept {
 
 fn write_some_sectors(world: &mut World, seed: u64, file: u64, offset: u64, bytes: &[u8]) {
     let mut random = fastrand::Rng::with_seed(seed);
+    // No disk tears as finely as 64 bytes, but nothing here rests on that.
+    let sector = if random.bool() { 64 } else { 4096 };
     let mut at = 0;
     while at < bytes.len() {
-        let end = (at + 512 - (offset as usize + at) % 512).min(bytes.len());
+        let end = (at + sector - (offset as usize + at) % sector).min(bytes.len());
         if random.bool() {
             let (offset, bytes) = (offset + at as u64, bytes[at..end].to_vec());
             world.replay(&Event::Write { file, offset, bytes });
