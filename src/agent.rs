@@ -13,6 +13,7 @@ use crate::config::{self, Config, Environment, VmId};
 use crate::export::otlp::{self, OtlpLane};
 use crate::export::prometheus::{self, BindError, Page, Server, Site};
 use crate::host::{self, Host};
+use crate::queue::{self, Queue};
 use crate::resource::{Given, Resource};
 use crate::sampler::{Sampler, Source};
 use crate::stats::Stats;
@@ -36,6 +37,9 @@ pub enum BuildError {
     /// The OTLP settings are not such that requests can be made of them.
     #[error("otlp: {0}")]
     Otlp(String),
+    /// Another process has the queue's directory.
+    #[error(transparent)]
+    Queue(#[from] queue::InUse),
     /// The port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -114,6 +118,7 @@ pub struct Pull {
 /// The way out that pushes, not yet pushing.
 pub struct Push {
     lane: OtlpLane,
+    queue: Queue,
     settings: otlp::Settings,
 }
 
@@ -150,8 +155,8 @@ impl Agent {
             server.run(sites, asked_to_stop(shutdown.clone())).await
         };
         let pushing = async {
-            let Some(Push { lane, settings }) = push else { return };
-            otlp::run(lane, settings, Arc::clone(&stats), asked_to_stop(shutdown.clone())).await;
+            let Some(Push { lane, queue, settings }) = push else { return };
+            otlp::run_with(queue, lane, settings, Arc::clone(&stats), asked_to_stop(shutdown.clone())).await;
         };
         let (served, ()) = tokio::join!(pulling, pushing);
         // With neither way out there is nothing to wait for but the end.
@@ -188,9 +193,32 @@ impl Pull {
 impl Push {
     fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = push_settings(config, measuring)?;
+        let queue = match place(&config.queue, &measuring.host) {
+            Some(place) => Queue::open(settings.queue, &place, queue::Moment::now())?,
+            None => Queue::in_memory(settings.queue),
+        };
         let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
-        Ok(Self { lane, settings })
+        Ok(Self { lane, queue, settings })
     }
+
+    /// What waits already.
+    pub fn waiting(&self) -> queue::Usage {
+        self.queue.usage(queue::Moment::now())
+    }
+}
+
+/// Where batches wait on disk, if they do.
+fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
+    let boot_id = host.read("proc/sys/kernel/random/boot_id").ok().and_then(|id| id.trim().parse().ok());
+    Some(queue::Place {
+        directory: config.directory.clone()?,
+        limits: queue::DiskLimits {
+            bytes: config.max_bytes,
+            free: config.min_free,
+            ..queue::DiskLimits::default()
+        },
+        boot_id: boot_id.map_or(0, |id: uuid::Uuid| id.as_u128()),
+    })
 }
 
 fn push_settings(config: &Config, measuring: &Measuring) -> Result<otlp::Settings, BuildError> {

@@ -24,6 +24,8 @@ use arguments::{Arguments, Command, ConfigCommand};
 enum Failure {
     /// It failed while running: exit code 1.
     Running(anyhow::Error),
+    /// Another instance has what it needs: exit code 3.
+    InUse(String),
     /// The configuration is refused: exit code 78, `EX_CONFIG` of sysexits(3).
     Configuration(String),
 }
@@ -42,20 +44,24 @@ impl From<Problems> for Failure {
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
-        if error.is_configuration() {
-            Failure::Configuration(error.to_string())
-        } else {
-            Failure::Running(error.into())
+        match error {
+            BuildError::Queue(error) => Failure::InUse(error.to_string()),
+            error if error.is_configuration() => Failure::Configuration(error.to_string()),
+            error => Failure::Running(error.into()),
         }
     }
 }
+
+/// Another instance is running.
+const IN_USE: u8 = 3;
 
 /// `EX_CONFIG` of sysexits(3).
 const CONFIGURATION: u8 = 78;
 
 /// Runs the command that the arguments name.
 ///
-/// Exit codes: 0 good, 1 failed while running, 2 not understood (usage), 78 the configuration is refused.
+/// Exit codes: 0 good, 1 failed while running, 2 not understood (usage), 3 another instance has the queue's
+/// directory, 78 the configuration is refused.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -70,6 +76,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Running(error)) => {
             complain(&format!("hostmeter: {error:#}\n"));
             ExitCode::FAILURE
+        }
+        Err(Failure::InUse(what)) => {
+            complain(&format!("hostmeter: {what}\n"));
+            ExitCode::from(IN_USE)
         }
         Err(Failure::Configuration(problems)) => {
             complain(&format!("hostmeter: the configuration is refused\n{problems}\n"));

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
+use bytesize::ByteSize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::agent::Agent;
-use crate::config::{Config, Environment, ProcessEnvironment};
+use crate::agent::{Agent, Push};
+use crate::config::{self, Config, Environment, ProcessEnvironment};
 
 use super::arguments::Arguments;
 use super::{Failure, configuration, log};
@@ -77,10 +78,11 @@ fn introduce(agent: &Agent, config: &Config, file: Option<&Path>) {
         tracing::info!("prometheus: off (prometheus.enabled or OTEL_METRICS_EXPORTER)");
     }
     match (&agent.push, &config.otlp.endpoint) {
-        (Some(_), endpoint) => {
+        (Some(push), endpoint) => {
             let endpoint = endpoint.as_deref().unwrap_or("http://localhost:4317");
             let interval = humantime::format_duration(config.otlp.interval).to_string();
             tracing::info!(endpoint, interval, "otlp: pushes");
+            introduce_queue(push, &config.queue);
         }
         (None, None) => {
             tracing::info!("otlp: off (no endpoint; set OTEL_EXPORTER_OTLP_ENDPOINT or otlp.endpoint)");
@@ -88,6 +90,17 @@ fn introduce(agent: &Agent, config: &Config, file: Option<&Path>) {
         (None, Some(_)) => tracing::info!("otlp: off (otlp.enabled or OTEL_METRICS_EXPORTER)"),
     }
     warn_of_container(agent);
+}
+
+fn introduce_queue(push: &Push, config: &config::Queue) {
+    let waiting = push.waiting();
+    let limit = ByteSize(waiting.limit).to_string();
+    if let Some(directory) = &config.directory {
+        let (directory, batches) = (directory.display(), waiting.batches);
+        tracing::info!(%directory, limit, batches, "queue: on disk");
+    } else {
+        tracing::info!(limit, "queue: in memory, gone with the process (queue.directory keeps it)");
+    }
 }
 
 /// In a container without the host's root, the numbers are those of the container.

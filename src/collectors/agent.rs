@@ -112,6 +112,10 @@ fn collector(name: &'static str, stats: &CollectorStats, out: &mut Reading) {
 }
 
 fn export(counts: &Counts, out: &mut Reading) {
+    // With a queue on disk, the books go on from one run of the agent to the next.
+    if let Some(since) = counts.export.since {
+        out.since(&EXPORT_POINTS, since);
+    }
     for (outcome, points) in &counts.export.points {
         let (outcome, reason) = outcome.labels();
         let mut attributes: Attributes = vec![(OUTCOME.name, outcome.into())];
@@ -148,6 +152,7 @@ mod tests {
             load.up = true;
             load.errors.insert("io", 2);
             counts.count(Outcome::Dropped("queue_full"), 5);
+            counts.export.since = Some(UNIX_EPOCH);
             counts.export.queue = Some(QueueStats { usage: 7, limit: 9, ..QueueStats::default() });
         }
         let mut out = Reading::new("agent", SPEC.metrics, |_| true, 64, UNIX_EPOCH);
@@ -164,5 +169,8 @@ mod tests {
         assert_eq!(value(&EXPORT_POINTS), [(dropped, Value::Int(5))]);
         assert_eq!(value(&QUEUE_USAGE), [(vec![], Value::Int(7))]);
         assert_eq!(out.start, stats.start);
+        let own =
+            |metric: &'static Metric| out.series.iter().find(|s| std::ptr::eq(s.metric, metric)).unwrap();
+        assert_eq!((own(&EXPORT_POINTS).start, own(&ERRORS).start), (Some(UNIX_EPOCH), None));
     }
 }

@@ -183,6 +183,27 @@ static QUEUE: Section = Section {
             "The most memory for waiting batches, compressed.",
         ),
         Setting::new(
+            "directory",
+            Kind::Text,
+            "",
+            "The directory where batches wait on disk, so that neither a restart nor a crash loses them. It is \
+             made where it is missing, and belongs to this agent alone. Left out: they wait in memory.",
+        ),
+        // A day of an ordinary host is 190 MiB.
+        Setting::new(
+            "max_bytes",
+            Kind::Bytes(1 << 20, 1 << 39),
+            "256MiB",
+            "The most bytes that the directory takes, and never more than 5 % of its file system.",
+        ),
+        Setting::new(
+            "min_free",
+            Kind::Bytes(0, 1 << 39),
+            "256MiB",
+            "The bytes of its file system that the directory leaves free, and never less than 5 %. With less, \
+             batches wait in memory.",
+        ),
+        Setting::new(
             "max_age",
             Kind::Duration(MINUTE, Duration::from_hours(30 * 24)),
             "24h",

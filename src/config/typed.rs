@@ -172,6 +172,12 @@ pub enum Compression {
 pub struct Queue {
     /// Bytes of waiting batches in memory.
     pub memory_limit: u64,
+    /// Where batches wait on disk; none: nowhere.
+    pub directory: Option<PathBuf>,
+    /// The most bytes that the directory takes.
+    pub max_bytes: u64,
+    /// The bytes of its file system that it leaves free.
+    pub min_free: u64,
     /// How long a batch may wait.
     pub max_age: Duration,
 }

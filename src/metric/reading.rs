@@ -40,6 +40,8 @@ pub struct Series {
     pub metric: &'static Metric,
     /// Collected at all; a metric that is off keeps its place and stays empty.
     pub enabled: bool,
+    /// Since when it counts, where that is not since [`Reading::start`].
+    pub start: Option<SystemTime>,
     /// The points.
     pub points: Vec<Point>,
 }
@@ -76,7 +78,7 @@ impl Reading {
     ) -> Self {
         let series = metrics
             .iter()
-            .map(|&metric| Series { metric, enabled: enabled(metric), points: Vec::new() })
+            .map(|&metric| Series { metric, enabled: enabled(metric), start: None, points: Vec::new() })
             .collect();
         Self {
             collector,
@@ -106,6 +108,13 @@ impl Reading {
     /// Whether a metric is wanted, for collectors that can spare themselves a file.
     pub fn wants(&self, metric: &'static Metric) -> bool {
         self.series.iter().any(|s| std::ptr::eq(s.metric, metric) && s.enabled)
+    }
+
+    /// Says since when a metric counts, where that is not since [`Reading::start`].
+    pub fn since(&mut self, metric: &'static Metric, start: SystemTime) {
+        if let Some(series) = self.series.iter_mut().find(|s| std::ptr::eq(s.metric, metric)) {
+            series.start = Some(start);
+        }
     }
 
     /// Adds a point; a metric that is off takes none.

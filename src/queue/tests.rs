@@ -66,6 +66,10 @@ fn append(queue: &mut Queue, numbers: impl IntoIterator<Item = u64>) {
     numbers.into_iter().for_each(|number| queue.append(vec![batch(number, 100)], 0, at(0)));
 }
 
+fn range(numbers: impl Iterator<Item = u64>) -> Vec<u64> {
+    numbers.collect()
+}
+
 /// Delivers everything, and returns what it was.
 fn drain(queue: &mut Queue) -> Vec<u64> {
     let mut delivered = Vec::new();
@@ -82,5 +86,5 @@ fn assert_balanced(queue: &Queue) {
 }
 
 fn segments(store: &Simulated) -> Vec<String> {
-    store.world().names.keys().filter(|name| name.ends_with(".log")).cloned().collect()
+    store.world().names.keys().filter(|name| name.strip_suffix(".log").is_some()).cloned().collect()
 }

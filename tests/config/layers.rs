@@ -26,6 +26,8 @@ fn without_any_word_the_defaults_hold() {
         assert_eq!(config.otlp.compression, Compression::Gzip);
         assert_eq!(config.queue.memory_limit, 8 << 20);
         assert_eq!(config.queue.max_age, Duration::from_hours(24));
+        assert_eq!(config.queue.directory, None);
+        assert_eq!((config.queue.max_bytes, config.queue.min_free), (256 << 20, 256 << 20));
         let cpu = &config.collectors["cpu"];
         assert!(cpu.enabled && cpu.interval.is_zero() && cpu.settings.is_empty());
         assert!(cpu.metrics["system.cpu.time"] && !cpu.metrics["system.cpu.frequency"]);

@@ -6,6 +6,7 @@
 //! ended is told once, by a point without a value.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use opentelemetry::KeyValue as SdkKeyValue;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
@@ -41,22 +42,22 @@ pub(super) fn build(
             groups.extend(reading.entities.iter().map(|entity| Group::of(entity.attributes.clone())));
         }
     }
-    let of_name: HashMap<&str, (usize, &'static Metric)> = sheets
+    let of_name: HashMap<&str, (usize, &'static Metric, Option<SystemTime>)> = sheets
         .iter()
         .enumerate()
         .flat_map(|(place, (reading, _))| {
-            reading.series.iter().map(move |s| (s.metric.name, (place, s.metric)))
+            reading.series.iter().map(move |s| (s.metric.name, (place, s.metric, s.start)))
         })
         .collect();
     for collected in sdk.scope_metrics().flat_map(opentelemetry_sdk::metrics::data::ScopeMetrics::metrics) {
-        let Some(&(place, metric)) = of_name.get(collected.name()) else { continue };
+        let Some(&(place, metric, since)) = of_name.get(collected.name()) else { continue };
         let (reading, sheet) = &sheets[place];
         let page = ledger.page(reading.collector);
         each_point(collected.data(), &mut |attributes, value| {
             let (entity, own, attributes) = split(attributes, &keys);
             let entity = entity.filter(|index| *index < reading.entities.len());
             let key = keys.series(metric, entity.map_or(0, |index| sheet.entities[index]), own);
-            let given = entity.map_or(reading.start, |index| reading.entities[index].start);
+            let given = entity.map_or(since.unwrap_or(reading.start), |index| reading.entities[index].start);
             let (start, time) = page.note(key, metric.kind, nanos(given), value);
             let group = entity.map_or(0, |index| sheet.first_group + index);
             groups[group].push(metric, point(metric, attributes, start, time, Some(value)));

@@ -20,7 +20,7 @@ fn three_times_the_cap_never_takes_more_than_the_cap() {
         let delivered = drain(&mut queue);
         assert!(delivered.len() > 2, "{delivered:?}");
         let first = last + 1 - delivered.len() as u64;
-        assert_eq!(delivered, Vec::from_iter(first..=last));
+        assert_eq!(delivered, range(first..=last));
         assert_eq!(queue.books().left(Fate::QueueFull), (1..first).sum::<u64>());
         assert_eq!(queue.news(), []);
     }

@@ -52,7 +52,7 @@ impl History {
                     let count = random.u64(1..4);
                     let sizes = [20, 500, 1_000, 4_000, 9_000];
                     let batches = (next..next + count).map(|n| batch(n, sizes[random.usize(0..5)])).collect();
-                    call.appended = Vec::from_iter(next..next + count);
+                    call.appended = range(next..next + count);
                     next += count;
                     queue.append(batches, 0, at(0));
                 }
@@ -121,7 +121,7 @@ impl History {
         let begun = || self.calls.iter().enumerate().filter(|(place, _)| noted.contains(&(2 * place)));
         let returned = || self.calls.iter().enumerate().filter(|(place, _)| noted.contains(&(2 * place + 1)));
         // Half a record can be told from none, and is counted; it is of the call that had not returned.
-        let appending = begun().last().map_or(0, |(_, call)| call.appended.iter().sum());
+        let appending = begun().next_back().map_or(0, |(_, call)| call.appended.iter().sum());
         let lost = queue.books().left(Fate::Lost);
         assert!(lost <= appending, "{lost} of {appending}, and no disk was damaged");
         let gone: BTreeSet<u64> =
@@ -146,6 +146,9 @@ enum Kept {
     /// Of a write, these sectors.
     Sectors(u64),
 }
+
+/// Decides it for each event.
+type Way = Box<dyn FnMut(&Event) -> Kept>;
 
 fn write_some_sectors(world: &mut World, seed: u64, file: u64, offset: u64, bytes: &[u8]) {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -172,8 +175,7 @@ fn no_image_of_a_crash_breaks_a_promise() {
         let history = History::of(seed);
         let mut random = fastrand::Rng::with_seed(seed);
         for events in 0..=history.journal.len() {
-            let mut ways: Vec<Box<dyn FnMut(&Event) -> Kept>> =
-                vec![Box::new(|_| Kept::Nothing), Box::new(|_| Kept::All)];
+            let mut ways: Vec<Way> = vec![Box::new(|_| Kept::Nothing), Box::new(|_| Kept::All)];
             for _ in 0..3 {
                 let mut random = fastrand::Rng::with_seed(random.u64(..));
                 ways.push(Box::new(move |_| match random.u8(0..3) {

@@ -61,7 +61,7 @@ fn no_step_of_the_wall_clock_makes_a_batch_old() {
     push(&mut queue, 1, 1);
     queue.append(vec![plain(1, 2)], 0, at(12));
     let tomorrow = Moment { time: at(240_000).time, ..at(0) };
-    let almost = Moment { boot: at(24).boot - Duration::from_millis(1), time: UNIX_EPOCH };
+    let almost = Moment { time: UNIX_EPOCH, ..after(DAY.saturating_sub(Duration::from_millis(1))) };
     for now in [tomorrow, almost] {
         queue.tend(now);
         assert_eq!(queue.books().left(Fate::Age), 0);

@@ -18,11 +18,11 @@ fn clone_of(store: &Simulated) -> Simulated {
 }
 
 /// Opens the directory, which must cost exactly these batches, and no other.
-fn costs(store: &Simulated, last: u64, lost: &[u64]) -> Queue {
+fn costs(store: &Simulated, last: u64, missing: &[u64]) -> Queue {
     let mut queue = open(store);
-    let expected: Vec<u64> = (1..=last).filter(|number| !lost.contains(number)).collect();
+    let expected: Vec<u64> = (1..=last).filter(|number| !missing.contains(number)).collect();
     assert_eq!(drain(&mut queue), expected);
-    assert_eq!(queue.books().left(Fate::Lost), lost.iter().sum::<u64>());
+    assert_eq!(queue.books().left(Fate::Lost), missing.iter().sum::<u64>());
     assert_eq!(queue.books().taken(), (1..=last).sum::<u64>());
     assert_balanced(&queue);
     queue
@@ -131,7 +131,7 @@ fn a_segment_of_zeroes_is_put_aside() {
         let name = segment(&store, place);
         store.world().bytes(&name).fill(0);
         let first = 5 * place as u64 + 1;
-        costs(&store, 15, &Vec::from_iter(first..first + 5));
+        costs(&store, 15, &range(first..first + 5));
         assert!(store.world().names.contains_key(&format!("{name}.corrupt")));
     }
 }
@@ -151,7 +151,7 @@ fn no_more_than_two_are_kept_aside() {
     for name in segments(&store) {
         store.world().bytes(&name).fill(0xff);
     }
-    costs(&store, 25, &Vec::from_iter(1..=25));
+    costs(&store, 25, &range(1..=25));
     let aside: Vec<String> =
         store.world().names.keys().filter(|n| n.ends_with(".corrupt")).cloned().collect();
     assert_eq!(aside, ["00000000000000000003.log.corrupt", "00000000000000000004.log.corrupt"]);
@@ -163,7 +163,7 @@ fn a_segment_that_is_gone_costs_what_was_in_it() {
         let store = filled(15);
         store.remove(&segment(&store, place)).unwrap();
         let first = 5 * place as u64 + 1;
-        costs(&store, 15, &Vec::from_iter(first..first + 5));
+        costs(&store, 15, &range(first..first + 5));
     }
 }
 
@@ -192,7 +192,7 @@ fn a_segment_that_is_there_twice_is_sent_once() {
     let copy = store.world().bytes(&name).clone();
     store.create("00000000000000000077.log").unwrap().append(&copy, 0).unwrap();
     let mut queue = open(&store);
-    assert_eq!(drain(&mut queue), Vec::from_iter(1..=12));
+    assert_eq!(drain(&mut queue), range(1..=12));
     append(&mut queue, [13]);
     assert!(store.world().names.contains_key("00000000000000000078.log"));
 }
@@ -249,7 +249,7 @@ fn a_cursor_from_the_past_costs_duplicates_and_one_from_the_future_nothing_new()
     let store = filled(12);
     let past = store.world().bytes("cursor").clone();
     let mut queue = open(&store);
-    assert_eq!(drain(&mut queue), Vec::from_iter(1..=12));
+    assert_eq!(drain(&mut queue), range(1..=12));
     append(&mut queue, 13..=15);
     drop(queue);
     *store.world().bytes("cursor") = past;

@@ -114,9 +114,9 @@ fn a_cursor_that_cannot_be_written_is_made_anew() {
 fn sometimes(store: &Simulated) -> (Queue, Arc<AtomicBool>) {
     let there = Arc::new(AtomicBool::new(false));
     let (directory, switch) = (store.clone(), Arc::clone(&there));
-    let opener: Opener = Box::new(move || match switch.load(Ordering::Relaxed) {
-        true => Ok(Box::new(directory.clone())),
-        false => Err(Refused::Unusable(Errno::ROFS.into())),
+    let opener: Opener = Box::new(move || {
+        let there = switch.load(Ordering::Relaxed);
+        there.then(|| Box::new(directory.clone()) as _).ok_or(Refused::Unusable(Errno::ROFS.into()))
     });
     let run = Run { limits: room(64 << 20), origin: Origin::new(1, at(0)), trust: DAY / 2 };
     (Queue::open_at(limits(), opener, run, at(0)).unwrap(), there)
@@ -136,7 +136,7 @@ fn a_directory_that_is_not_there_at_the_start_is_used_when_it_comes() {
     assert_balanced(&queue);
     assert_eq!(queue.books().taken(), (1..=12).sum::<u64>());
     append(&mut queue, 13..=14);
-    assert_eq!(drain(&mut queue), Vec::from_iter(1..=14));
+    assert_eq!(drain(&mut queue), range(1..=14));
     drop(queue);
     assert!(drain(&mut open(&store)).is_empty());
 }
@@ -201,7 +201,7 @@ fn a_record_that_the_disk_has_lost_is_given_up_after_the_third_time() {
     let mut reads = 0;
     // The header of the first record can be read, and its payload cannot.
     store.fail(move |op, name| {
-        reads += u32::from(op == Op::Read && name.ends_with(".log"));
+        reads += u32::from(op == Op::Read && name.strip_suffix(".log").is_some());
         (op == Op::Read && [2, 3, 4].contains(&reads)).then_some(Errno::IO)
     });
     for minutes in 0..2 {
@@ -269,7 +269,7 @@ fn where_disk_and_memory_are_full_the_oldest_on_disk_makes_way() {
         dropped = full;
     }
     let delivered = drain(&mut queue);
-    assert_eq!(delivered, Vec::from_iter(61 - delivered.len() as u64..=60));
+    assert_eq!(delivered, range(61 - delivered.len() as u64..=60));
     assert_eq!((1..delivered[0]).sum::<u64>(), dropped);
 }
 
@@ -303,6 +303,6 @@ proptest! {
         prop_assert_eq!(queue.close(at(9)), 0);
         drop(queue);
         delivered.extend(drain(&mut open(&store)));
-        prop_assert_eq!(delivered, Vec::from_iter(1..next));
+        prop_assert_eq!(delivered, range(1..next));
     }
 }

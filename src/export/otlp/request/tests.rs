@@ -149,6 +149,17 @@ fn each_kind_has_its_value_start_and_time() {
 }
 
 #[test]
+fn a_metric_may_count_since_a_time_of_its_own() {
+    let mut bench = Bench::new();
+    let mut host = reading(2_000);
+    host.since(&COUNT, at(700));
+    host.push(&COUNT, vec![], 7_u64);
+    host.push(&TIME, vec![], 1.5);
+    let sent = bench.send(vec![Arc::new(host)]);
+    assert_eq!(lines(&sent), ["[] sum test.count{} 700..2000 7", "[] sum test.time{} 1000..2000 1.5"]);
+}
+
+#[test]
 fn an_entity_is_a_resource_of_its_own_with_its_own_start() {
     let mut bench = Bench::new();
     let mut host = reading(2_000);
