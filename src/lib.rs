@@ -12,6 +12,9 @@ pub mod metric;
 /// 1. The agent's own counters.
 pub mod stats;
 
+/// 1. Bytes that wait to be sent: bounded, first in first out.
+pub mod queue;
+
 /// 2. What the user said.
 pub mod config;
 
@@ -32,3 +35,9 @@ pub mod resource;
 
 /// 7. The ways out.
 pub mod export;
+
+/// 8. A configuration becomes a running agent.
+pub mod agent;
+
+/// 9. The command line.
+pub mod cli;

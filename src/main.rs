@@ -1,2 +1,7 @@
 //! hostmeter's command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hostmeter::cli::main(std::env::args_os())
+}

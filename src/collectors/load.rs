@@ -44,7 +44,7 @@ impl Collector for Load {
 /// The averages over 1, 5 and 15 minutes.
 pub(crate) fn parse(text: &str) -> Result<[f64; 3], ParseError> {
     let mut fields = text.split_ascii_whitespace();
-    let mut next = || text::number(fields.next(), 1, text, "three load averages");
+    let mut next = || text::finite(fields.next(), 1, text, "three load averages");
     Ok([next()?, next()?, next()?])
 }
 

@@ -4,12 +4,25 @@
 //! line in [`ALL`] registers it; instruments, configuration keys, `hostmeter metrics`, the README table and
 //! the golden tests are loops over that list.
 
+mod agent;
+mod cpu;
+mod disk;
+mod filesystem;
+mod filter;
+#[cfg(test)]
+mod fixture;
 mod load;
+mod memory;
+mod network;
+mod paging;
+mod pressure;
+mod process;
+mod system;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Setting;
+use crate::config::{self, CollectorSchema, Problems, Setting, Text};
 use crate::host::{Error, Host};
 use crate::metric::{Metric, Reading};
 use crate::stats::Stats;
@@ -29,6 +42,29 @@ pub struct Spec {
     pub build: fn(&Section, &Context<'_>) -> Built,
 }
 
+impl Spec {
+    /// What the configuration has to know of the collector.
+    pub fn schema(&self) -> CollectorSchema {
+        CollectorSchema {
+            name: self.name,
+            about: self.about,
+            settings: self.settings,
+            metrics: self.metrics.iter().map(|metric| (metric.name, metric.default)).collect(),
+        }
+    }
+
+    /// The settings of a collector of which a file says `yaml`, such as `{per_core: true}`; `{}` is the
+    /// defaults.
+    pub fn section(&self, yaml: &str) -> Result<Section, Problems> {
+        let text = format!("collectors: {{{}: {yaml}}}", self.name);
+        let file = Text { name: self.name, text: &text };
+        let environment = BTreeMap::<String, String>::new();
+        let loaded = config::resolve(&[self.schema()], Some(file), &environment, &[])?;
+        let section = loaded.config.collectors.into_iter().next().map(|(_, collector)| collector.settings);
+        Ok(Section(section.unwrap_or_default()))
+    }
+}
+
 /// What a collector may look at when it is built.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
@@ -41,7 +77,7 @@ pub struct Context<'a> {
 /// A collector, or what is wrong with its section.
 pub type Built = Result<Box<dyn Collector>, ::config::ConfigError>;
 
-/// The collector's own settings, already checked against [`Spec::settings`].
+/// The collector's own settings: every one of [`Spec::settings`], checked.
 #[derive(Debug, Clone, Default)]
 pub struct Section(pub BTreeMap<String, ::config::Value>);
 
@@ -68,4 +104,21 @@ pub trait Collector: Send {
 
 /// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
 /// tells of this cycle.
-pub static ALL: &[&Spec] = &[&load::SPEC];
+pub static ALL: &[&Spec] = &[
+    &cpu::SPEC,
+    &load::SPEC,
+    &memory::SPEC,
+    &paging::SPEC,
+    &disk::SPEC,
+    &filesystem::SPEC,
+    &network::SPEC,
+    &system::SPEC,
+    &pressure::SPEC,
+    &process::SPEC,
+    &agent::SPEC,
+];
+
+/// What the configuration has to know of every collector.
+pub fn schemas() -> Vec<CollectorSchema> {
+    ALL.iter().map(|spec| spec.schema()).collect()
+}

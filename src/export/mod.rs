@@ -1,3 +1,4 @@
 //! The ways out.
 
+pub mod otlp;
 pub mod prometheus;

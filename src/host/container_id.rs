@@ -11,7 +11,7 @@
 const MOUNTED: [&str; 4] = ["/run/.containerenv", "/etc/hostname", "/etc/resolv.conf", "/etc/hosts"];
 
 /// From `/proc/self/cgroup` (cgroups(7)): `hierarchy:controllers:path`.
-pub(super) fn from_cgroup(text: &str) -> Option<String> {
+pub(crate) fn from_cgroup(text: &str) -> Option<String> {
     text.lines()
         .filter_map(|line| line.splitn(3, ':').nth(2))
         .flat_map(|path| path.rsplit('/'))

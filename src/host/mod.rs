@@ -7,13 +7,17 @@
 //! Scope law: only files under `/proc`, `/sys` and `/etc` and system calls that ask; never a program, never
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
-mod container_id;
+pub(crate) mod container_id;
 mod error;
 pub mod identity;
+pub mod netlink;
 mod os_release;
+pub mod pids;
+pub mod statfs;
 pub mod text;
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +30,12 @@ const MAX_FILE: usize = 1 << 20;
 
 /// `mountinfo` of a host with thousands of containers is larger than the other files.
 const MAX_MOUNTINFO: usize = 4 << 20;
+
+/// Files that are read line by line (`/proc/net/tcp` of a busy host) may be larger, and end here.
+const MAX_STREAM: u64 = 64 << 20;
+
+/// A longer line is no line of a kernel's table.
+const MAX_LINE: u64 = 4096;
 
 /// Where a container image usually mounts the host's root.
 const KNOWN_ROOTS: [&str; 2] = ["/host", "/hostfs"];
@@ -135,26 +145,91 @@ impl Host {
         Ok(names)
     }
 
+    /// How many logical CPUs are online: from `/sys/devices/system/cpu/online`, else counted in `/proc/stat`.
+    pub fn cpus(&self) -> usize {
+        let online =
+            self.read("sys/devices/system/cpu/online").ok().and_then(|list| text::count_ranges(&list));
+        let counted = || {
+            let stat = self.read("proc/stat").ok()?;
+            let cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
+            Some(stat.lines().filter(cpu).count()).filter(|count| *count > 0)
+        };
+        online.or_else(counted).unwrap_or(1)
+    }
+
+    /// Reads a file that may be too large to be read whole, and gives `each` its lines with their numbers,
+    /// from 1 on.
+    pub fn each_line(
+        &self,
+        path: &str,
+        mut each: impl FnMut(usize, &str) -> Result<(), ParseError>,
+    ) -> Result<(), Error> {
+        let io = |e| Error::io(path, e);
+        let file = open_regular(&self.path(path)).map_err(io)?;
+        let mut reader = BufReader::new(file.take(MAX_STREAM));
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            if reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(io)? == 0 {
+                break;
+            }
+            each(number, &String::from_utf8_lossy(&line)).map_err(|e| e.at(path))?;
+        }
+        if reader.into_inner().limit() == 0 {
+            return Err(io(io::Error::other(format!("larger than {MAX_STREAM} bytes"))));
+        }
+        Ok(())
+    }
+
+    /// Whether the root is a recording of some host and not a kernel's: its `/proc` is no procfs. System
+    /// calls about paths under it would answer for the machine that the recording lies on.
+    pub fn is_recorded(&self) -> bool {
+        let proc = rustix::fs::statfs(self.path("proc"));
+        proc.is_ok_and(|fs| fs.f_type != rustix::fs::PROC_SUPER_MAGIC)
+    }
+
+    /// Whether `path` and a file of the agent's own view are one and the same file of procfs. Its files
+    /// below `net` have a number of their own for each network namespace, so this compares namespaces
+    /// without the privilege that `/proc/1/ns/net` asks for.
+    pub fn is_own(&self, path: &str, own: &str) -> bool {
+        let number = |path: PathBuf| std::fs::metadata(path).map(|file| file.ino());
+        match (number(self.path(path)), number(Path::new("/").join(own))) {
+            (Ok(theirs), Ok(ours)) => theirs == ours && !self.is_recorded(),
+            _ => false,
+        }
+    }
+
     /// Whether a file or directory is there.
     pub fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
     }
 }
 
-/// Reads a regular file up to `limit` bytes.
+/// Whether the agent runs as root, who is seldom refused anything, and then for want of a capability.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Opens a regular file.
 ///
 /// `O_NONBLOCK` and the type are not decoration: a fixture root or a hostile mount can hold a FIFO in the
 /// place of a file, and opening one would wait for a writer for ever.
-fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+fn open_regular(path: &Path) -> io::Result<std::fs::File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let fd = rustix::fs::open(path, flags, Mode::empty())?;
     let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
     if kind != FileType::RegularFile {
         return Err(io::Error::other(format!("not a regular file but {kind:?}")));
     }
+    Ok(fd.into())
+}
+
+/// Reads a regular file up to `limit` bytes.
+fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
     // The size of a pseudo-file lies (it is 0), so the file is read to its end, and whole in one read where it fits.
     let mut bytes = Vec::with_capacity(8192);
-    let read = std::fs::File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    let read = file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if read > limit {
         return Err(io::Error::other(format!("larger than {limit} bytes")));
     }
@@ -212,5 +287,33 @@ mod tests {
         let (dir, host) = fixture(&[("proc/stat", "btime 1\n")]);
         std::fs::write(dir.path().join("proc/odd"), b"a\xffb").unwrap();
         assert_eq!(host.read("proc/odd").unwrap(), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_table_is_read_line_by_line_and_a_line_that_never_ends_is_cut() {
+        let (dir, host) = fixture(&[("proc/stat", "btime 1\n"), ("proc/table", "a\nb\nlast")]);
+        let mut lines = Vec::new();
+        let read = |path: &str, lines: &mut Vec<_>| {
+            host.each_line(path, |number, line| {
+                lines.push((number, line.len()));
+                if number > 3 { Err(ParseError::new(number, "x", "an end")) } else { Ok(()) }
+            })
+        };
+        read("proc/table", &mut lines).unwrap();
+        assert_eq!(lines, [(1, 2), (2, 2), (3, 4)]);
+        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 20).unwrap();
+        assert_eq!(read("proc/giant", &mut lines).unwrap_err().kind(), "parse");
+        assert_eq!(lines.last(), Some(&(4, MAX_LINE as usize)));
+        assert_eq!(read("proc/none", &mut lines).unwrap_err().kind(), "unavailable");
+    }
+
+    #[test]
+    fn a_recording_is_told_from_a_machine() {
+        let (_dir, recorded) = fixture(&[("proc/stat", "btime 1\n"), ("proc/net/dev", "")]);
+        let machine = Host::at("/").unwrap();
+        assert!(recorded.is_recorded() && !machine.is_recorded());
+        assert!(machine.is_own("proc/thread-self/net/dev", "proc/self/net/dev"));
+        assert!(!machine.is_own("proc/self/net/dev", "proc/self/net/tcp"));
+        assert!(!recorded.is_own("proc/net/dev", "proc/self/net/dev"));
     }
 }

@@ -12,6 +12,17 @@ pub fn number<T: std::str::FromStr>(
     field.and_then(|f| f.parse().ok()).ok_or_else(|| ParseError::new(line, text, expected))
 }
 
+/// A decimal fraction in a column. Rust also reads `nan` and `inf`, which no kernel writes and no metric may be.
+pub fn finite(
+    field: Option<&str>,
+    line: usize,
+    text: &str,
+    expected: &'static str,
+) -> Result<f64, ParseError> {
+    let value: f64 = number(field, line, text, expected)?;
+    if value.is_finite() { Ok(value) } else { Err(ParseError::new(line, text, expected)) }
+}
+
 /// A file that holds one number, such as `/proc/sys/kernel/threads-max`.
 pub fn single<T: std::str::FromStr>(text: &str) -> Result<T, ParseError> {
     number(Some(text.trim()), 1, text, "a number")
@@ -26,6 +37,17 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
         let value = fields.next()?.parse().ok()?;
         Some((key.trim_end_matches(':'), value))
     })
+}
+
+/// How many numbers a list of ranges such as `0-3,8` holds (cpuset(7), "List format").
+pub fn count_ranges(text: &str) -> Option<usize> {
+    let mut count = 0_usize;
+    for range in text.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        count = count.checked_add(last.checked_sub(first)?.checked_add(1)?)?;
+    }
+    Some(count)
 }
 
 /// Decodes the octal escapes that the kernel writes into mount tables (`\040` for a blank).
@@ -68,6 +90,23 @@ mod tests {
     }
 
     #[test]
+    fn ranges_are_counted() {
+        assert_eq!(count_ranges("0-3,8\n"), Some(5));
+        assert_eq!(count_ranges("0\n"), Some(1));
+        for bad in ["", "3-1", "a", "0-18446744073709551615"] {
+            assert_eq!(count_ranges(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fraction_is_finite() {
+        assert_eq!(finite(Some("0.5"), 1, "0.5", "a fraction"), Ok(0.5));
+        for odd in ["nan", "inf", "1e400", "x", ""] {
+            assert!(finite(Some(odd), 1, odd, "a fraction").is_err(), "{odd}");
+        }
+    }
+
+    #[test]
     fn octal_escapes_are_decoded() {
         assert_eq!(unescape_octal(r"/mnt/a\040b\134c"), r"/mnt/a b\c");
         assert_eq!(unescape_octal(r"\9\40"), r"\9\40");
@@ -79,6 +118,7 @@ mod tests {
             let _ = pairs(&text).count();
             let _ = unescape_octal(&text);
             let _ = single::<u64>(&text);
+            let _ = count_ranges(&text);
         }
     }
 }

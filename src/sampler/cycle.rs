@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::collectors::{Collector, Context};
-use crate::host::{Error, Host};
+use crate::host::{Error, Host, is_root};
 use crate::metric::Reading;
 use crate::stats::Stats;
 
@@ -254,6 +254,7 @@ fn record(
 fn log(collector: &'static str, kind: &'static str, problem: &str) {
     match kind {
         "unavailable" => tracing::debug!(collector, problem, "not on this host"),
+        "permission" if is_root() => tracing::info!(collector, problem, "not permitted, even to root here"),
         "permission" => tracing::info!(
             collector,
             problem,

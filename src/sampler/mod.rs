@@ -17,8 +17,9 @@ use crate::host::Host;
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::stats::Stats;
 
-/// How old a snapshot may be that is given to somebody who asks.
-pub const FRESH: Duration = Duration::from_secs(1);
+/// How old a snapshot may be that is given to somebody who asks. A little less than a second, so that
+/// somebody who asks every second is not given the same one twice, which OTLP would leave out.
+pub const FRESH: Duration = Duration::from_millis(900);
 
 /// How long one collector may take.
 pub const COLLECTOR_DEADLINE: Duration = Duration::from_secs(1);
@@ -44,7 +45,9 @@ pub struct Source {
 impl Source {
     /// A collector with its defaults.
     pub fn new(spec: &'static Spec) -> Self {
-        Self { spec, section: Section::default(), interval: Duration::ZERO, metrics: BTreeMap::new() }
+        // Tables whose own defaults they refuse would be found by the first test.
+        let section = spec.section("{}").unwrap_or_default();
+        Self { spec, section, interval: Duration::ZERO, metrics: BTreeMap::new() }
     }
 
     /// Whether a metric is wanted.
@@ -115,8 +118,8 @@ impl Sampler {
             wanted.extend(metrics.map(|&metric| Wanted { metric, ceiling }));
             slots.push(cycle::Slot::new(source, collector, ceiling));
         }
-        let state = State { partial: slots.iter().map(|_| None).collect(), ..State::default() };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let first = State { partial: slots.iter().map(|_| None).collect(), ..State::default() };
+        let shared = Arc::new(Shared { state: Mutex::new(first), changed: Condvar::new() });
         let mut driver = cycle::Driver::new(host, slots, stats);
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()

@@ -1,0 +1,29 @@
+# `just` lists these. Nothing here is needed: each is one command.
+
+_default:
+    @just --list --unsorted
+
+# Everything that CI runs
+check:
+    .ci/run
+
+# Unit, fixture and property tests
+test *arguments:
+    cargo test --locked {{arguments}}
+
+# Formatting and clippy, no warning allowed
+lint:
+    cargo fmt --all --check
+    cargo clippy --all-targets --locked -- --deny warnings
+
+# Against a real Collector, Prometheus and node_exporter: `just e2e --quick`, `just e2e --only values`
+e2e *arguments:
+    tests/e2e/run {{arguments}}
+
+# The documentation of the code, private items too
+docs:
+    cargo doc --no-deps --document-private-items --locked --open
+
+# The agent, with what it needs from the command line: `just run --log-level debug`
+run *arguments:
+    cargo run --release --locked -- {{arguments}}

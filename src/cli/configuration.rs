@@ -1,0 +1,32 @@
+//! `hostmeter config init` and `config show`, and how every command finds its configuration.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::collectors;
+use crate::config::{self, Loaded, ProcessEnvironment};
+
+use super::arguments::Arguments;
+use super::{Failure, print};
+
+/// The configuration that the arguments, the environment and the file make together.
+pub(super) fn load(arguments: &Arguments) -> Result<Loaded, Failure> {
+    let schemas = collectors::schemas();
+    Ok(config::load(&schemas, arguments.config.as_deref(), &ProcessEnvironment, &arguments.overrides())?)
+}
+
+/// Prints the annotated default file, or writes it where nothing stands yet.
+pub(super) fn init(path: Option<&Path>, force: bool) -> Result<(), Failure> {
+    let text = config::render_default(&collectors::schemas());
+    let Some(path) = path else { return print(&text) };
+    config::write_file(path, &text, force).with_context(|| {
+        format!("{}: not written; choose another path, or overwrite it with --force", path.display())
+    })?;
+    print(&format!("wrote {}\n", path.display()))
+}
+
+/// Prints the resolved tree with the place where each value was said.
+pub(super) fn show(arguments: &Arguments) -> Result<(), Failure> {
+    print(load(arguments)?.show())
+}

@@ -1,0 +1,110 @@
+//! The command line: from arguments to an exit code.
+
+mod arguments;
+pub mod catalogue;
+mod check;
+mod configuration;
+mod log;
+mod once;
+mod run;
+pub mod table;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::agent::BuildError;
+use crate::config::Problems;
+use arguments::{Arguments, Command, ConfigCommand};
+
+/// Why a command ended without success; each has its exit code.
+enum Failure {
+    /// It failed while running: exit code 1.
+    Running(anyhow::Error),
+    /// The configuration is refused: exit code 78, `EX_CONFIG` of sysexits(3).
+    Configuration(String),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Running(error)
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Failure::Configuration(problems.to_string())
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        if error.is_configuration() {
+            Failure::Configuration(error.to_string())
+        } else {
+            Failure::Running(error.into())
+        }
+    }
+}
+
+/// `EX_CONFIG` of sysexits(3).
+const CONFIGURATION: u8 = 78;
+
+/// Runs the command that the arguments name.
+///
+/// Exit codes: 0 good, 1 failed while running, 2 not understood (usage), 78 the configuration is refused.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and the version are "errors" that are printed to the standard output and are good.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Running(error)) => {
+            complain(&format!("hostmeter: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+        Err(Failure::Configuration(problems)) => {
+            complain(&format!("hostmeter: the configuration is refused\n{problems}\n"));
+            ExitCode::from(CONFIGURATION)
+        }
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
+    match arguments.command.as_ref().unwrap_or(&Command::Run) {
+        Command::Run => run::run(arguments),
+        Command::Once { format } => once::once(arguments, *format),
+        Command::Check => check::check(arguments),
+        Command::Metrics { format } => print(&match format {
+            arguments::CatalogueFormat::Table => catalogue::table(),
+            arguments::CatalogueFormat::Markdown => catalogue::markdown(),
+            arguments::CatalogueFormat::Json => catalogue::json().context("the catalogue as JSON")? + "\n",
+        }),
+        Command::Config { command: ConfigCommand::Init { path, force } } => {
+            configuration::init(path.as_deref(), *force)
+        }
+        Command::Config { command: ConfigCommand::Show } => configuration::show(arguments),
+    }
+}
+
+/// Prints to the standard output; a reader that has gone (`hostmeter metrics | head`) is no error.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result.context("the standard output")?),
+    }
+}
+
+/// Prints to the standard error, where there is one.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,102 @@
+//! `hostmeter run`: measure and export until stopped.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::agent::Agent;
+use crate::config::{Config, Environment, ProcessEnvironment};
+
+use super::arguments::Arguments;
+use super::{Failure, configuration, log};
+
+/// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
+const KILLED: i32 = 128 + 15;
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded = configuration::load(arguments)?;
+    let environment = ProcessEnvironment;
+    log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let agent = Agent::build(&loaded.config, &environment)?;
+    introduce(&agent, &loaded.config, loaded.file.as_deref());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()
+        .context("the runtime could not be started")?;
+    let (stop, stopped) = watch::channel(false);
+    let result = runtime.block_on(async {
+        tokio::spawn(watch_signals(stop));
+        agent.run(stopped).await
+    });
+    // A look-up of a name may hang longer than the grace; it is left to itself.
+    runtime.shutdown_background();
+    result.context("the server of /metrics ended")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first signal asks to stop and drain, the second ends at once.
+async fn watch_signals(stop: watch::Sender<bool>) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        tracing::error!("signals cannot be waited for; stop the agent with SIGKILL");
+        return stop.closed().await;
+    };
+    for again in [false, true] {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if again {
+            std::process::exit(KILLED);
+        }
+        tracing::info!("stopping; a second signal ends at once");
+        stop.send_replace(true);
+    }
+}
+
+/// Says in a few lines what is on, what is off, and why.
+fn introduce(agent: &Agent, config: &Config, file: Option<&Path>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let from = file.map_or("defaults and environment".to_owned(), |file| file.display().to_string());
+    let host = agent.measuring.resource.get("host.name").unwrap_or("unknown").to_owned();
+    tracing::info!(version, configuration = from, "hostmeter starts");
+    tracing::info!(host, root = %agent.measuring.host.root().display(), "reads this host");
+    let (on, off): (Vec<_>, Vec<_>) = config.collectors.iter().partition(|(_, collector)| collector.enabled);
+    let names = |list: Vec<(&String, _)>| {
+        list.into_iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    tracing::info!(on = names(on), off = names(off), "collectors");
+    if let Some(pull) = &agent.pull {
+        let addresses = pull.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        tracing::info!(addresses, "prometheus: serves /metrics");
+    } else {
+        tracing::info!("prometheus: off (prometheus.enabled or OTEL_METRICS_EXPORTER)");
+    }
+    match (&agent.push, &config.otlp.endpoint) {
+        (Some(_), endpoint) => {
+            let endpoint = endpoint.as_deref().unwrap_or("http://localhost:4317");
+            let interval = humantime::format_duration(config.otlp.interval).to_string();
+            tracing::info!(endpoint, interval, "otlp: pushes");
+        }
+        (None, None) => {
+            tracing::info!("otlp: off (no endpoint; set OTEL_EXPORTER_OTLP_ENDPOINT or otlp.endpoint)");
+        }
+        (None, Some(_)) => tracing::info!("otlp: off (otlp.enabled or OTEL_METRICS_EXPORTER)"),
+    }
+    warn_of_container(agent);
+}
+
+/// In a container without the host's root, the numbers are those of the container.
+fn warn_of_container(agent: &Agent) {
+    let contained = agent.measuring.resource.get("container.id").is_some();
+    if contained && agent.measuring.host.root() == Path::new("/") {
+        tracing::warn!(
+            "this is a container and the host is not mounted into it, so what is measured is what the container \
+             sees; for the host, mount its / read-only at /host and share its PID namespace"
+        );
+    }
+}

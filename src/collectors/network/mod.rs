@@ -1,0 +1,255 @@
+//! Network interfaces and connections, of the host's network namespace.
+//!
+//! The files are those of process 1: `/proc/net` is a link to the reader's own namespace, which in a
+//! container is not the host's even where the host's `/proc` is mounted.
+
+mod connections;
+mod dev;
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+
+use crate::config::{self, Setting};
+use crate::host::{Error, Host, text};
+use crate::metric::{Attribute, Metric, Reading, ValueType::Int};
+
+use super::filter::{Filter, Pattern};
+use super::{Collector, Spec};
+use connections::{Counter, STATES, Sums};
+use dev::Interface;
+
+const NAME: Attribute = Attribute::open("network.interface.name");
+const DEVICE: Attribute = Attribute::open("system.device");
+const DIRECTION: Attribute = Attribute::of("network.io.direction", &["receive", "transmit"]);
+const TRANSPORT: Attribute = Attribute::of("network.transport", &["tcp", "udp"]);
+const STATE: Attribute = Attribute::of(
+    "network.connection.state",
+    &[
+        "closed",
+        "close_wait",
+        "closing",
+        "established",
+        "fin_wait_1",
+        "fin_wait_2",
+        "last_ack",
+        "listen",
+        "syn_received",
+        "syn_sent",
+        "time_wait",
+    ],
+);
+const BY_INTERFACE: &[Attribute] = &[NAME, DIRECTION];
+
+static IO: Metric = Metric::counter("system.network.io", "By", Int)
+    .about("Bytes received and sent")
+    .by(BY_INTERFACE)
+    .from("/proc/1/net/dev");
+static PACKETS: Metric = Metric::counter("system.network.packet.count", "{packet}", Int)
+    .about("Packets received and sent")
+    .by(&[DEVICE, DIRECTION])
+    .from("/proc/1/net/dev");
+static DROPPED: Metric = Metric::counter("system.network.packet.dropped", "{packet}", Int)
+    .about("Packets left out although nothing was wrong with them, for want of room or of somebody who wants them")
+    .by(BY_INTERFACE)
+    .from("/proc/1/net/dev");
+static ERRORS: Metric = Metric::counter("system.network.errors", "{error}", Int)
+    .about("Packets that could not be received or sent")
+    .by(BY_INTERFACE)
+    .from("/proc/1/net/dev");
+static CONNECTIONS: Metric = Metric::updown("system.network.connection.count", "{connection}")
+    .about("Sockets: of TCP by state, of UDP (which has no states) in all")
+    .by(&[TRANSPORT, STATE])
+    .from("NETLINK_SOCK_DIAG or /proc/1/net/{tcp,tcp6}; /proc/1/net/{sockstat,sockstat6}");
+static CONNTRACK: Metric = Metric::updown("system.network.conntrack.count", "{entry}")
+    .about("Connections that the firewall keeps track of")
+    .from("/proc/sys/net/netfilter/nf_conntrack_count");
+static CONNTRACK_LIMIT: Metric = Metric::updown("system.network.conntrack.limit", "{entry}")
+    .about("Connections that the firewall can keep track of; beyond it packets are dropped")
+    .from("/proc/sys/net/netfilter/nf_conntrack_max");
+
+static SETTINGS: &[Setting] = &[
+    Setting::new(
+        "include",
+        config::Kind::List,
+        "[]",
+        "Interfaces to show, as globs (`eth*`, `en[ops]*`). Empty means all.",
+    ),
+    Setting::new(
+        "exclude",
+        config::Kind::List,
+        "[veth*]",
+        "Interfaces to leave out; wins over `include`. By default the host's ends of container networks, which \
+         come and go with each container. `lo` is shown, as by other agents: leave it out of sums.",
+    ),
+];
+
+pub(super) static SPEC: Spec = Spec {
+    name: "network",
+    about: "Network traffic, errors and connections",
+    metrics: &[&IO, &PACKETS, &DROPPED, &ERRORS, &CONNECTIONS, &CONNTRACK, &CONNTRACK_LIMIT],
+    settings: SETTINGS,
+    build: |section, _| Ok(Box::new(Network::new(section.get()?))),
+};
+
+/// Where the files of a network namespace are: the host's, or (with `hidepid`) our own.
+const PLACES: [&str; 2] = ["proc/1/net", "proc/net"];
+
+#[derive(Deserialize)]
+struct Config {
+    include: Vec<Pattern>,
+    exclude: Vec<Pattern>,
+}
+
+struct Network {
+    filter: Filter,
+    counter: Counter,
+}
+
+impl Network {
+    fn new(Config { include, exclude }: Config) -> Self {
+        Self { filter: Filter::new(include, exclude), counter: Counter::default() }
+    }
+}
+
+impl Collector for Network {
+    fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
+        let (net, interfaces) = interfaces(host)?;
+        let mut seen = HashSet::new();
+        for interface in &interfaces {
+            if self.filter.allows(&interface.name) && seen.insert(&interface.name) {
+                push(interface, out);
+            }
+        }
+        let own = host.is_own(&format!("{net}/dev"), "proc/self/net/dev");
+        if out.wants(&CONNECTIONS) {
+            out.part(|out| self.connections(host, net, own, out));
+        }
+        // These files tell of the reader's network namespace, whichever root they are read under.
+        if own || host.is_recorded() {
+            out.part(|out| conntrack(host, out));
+        }
+        Ok(())
+    }
+
+    /// Two directions of 1,024 interfaces; bridges and tunnels of a container host are some hundreds.
+    fn ceiling(&self) -> usize {
+        2048
+    }
+}
+
+impl Network {
+    fn connections(&mut self, host: &Host, net: &str, own: bool, out: &mut Reading) -> Result<(), Error> {
+        let sums = Sums::read(host, net)?;
+        out.push(&CONNECTIONS, vec![(TRANSPORT.name, "udp".into())], sums.udp);
+        if let Some(states) = self.counter.count(host, net, own, sums)? {
+            for (number, state) in STATES {
+                let attributes = vec![(TRANSPORT.name, "tcp".into()), (STATE.name, state.into())];
+                out.push(&CONNECTIONS, attributes, states.of(number));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The interfaces, and where the other files of their network namespace are.
+fn interfaces(host: &Host) -> Result<(&'static str, Vec<Interface>), Error> {
+    let read = |net: &'static str| host.parse(&format!("{net}/dev"), dev::parse).map(|found| (net, found));
+    let [first, second] = PLACES;
+    read(first).or_else(|e| read(second).map_err(|_| e))
+}
+
+fn push(interface: &Interface, out: &mut Reading) {
+    for (direction, counters) in [("receive", &interface.received), ("transmit", &interface.sent)] {
+        let attributes =
+            |name: Attribute| vec![(name.name, (&interface.name).into()), (DIRECTION.name, direction.into())];
+        out.push(&IO, attributes(NAME), counters.bytes);
+        out.push(&PACKETS, attributes(DEVICE), counters.packets);
+        out.push(&DROPPED, attributes(NAME), counters.dropped);
+        out.push(&ERRORS, attributes(NAME), counters.errors);
+    }
+}
+
+fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
+    for (metric, file) in [(&CONNTRACK, "nf_conntrack_count"), (&CONNTRACK_LIMIT, "nf_conntrack_max")] {
+        if out.wants(metric) {
+            match host.parse::<u64>(&format!("proc/sys/net/netfilter/{file}"), text::single) {
+                Ok(entries) => out.push(metric, vec![], entries),
+                // A host without a firewall that keeps track of connections lacks nothing.
+                Err(e) if e.is_unavailable() => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Section;
+    use super::super::fixture::{self, lines};
+    use super::*;
+
+    const DEV: &str = "\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0
+veth1a: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0
+    lo: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0
+";
+    const SOCKSTAT: &str = "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 268\nUDP: inuse 3 mem 0\n";
+
+    fn read(section: &Section, files: &[(&str, &str)]) -> Reading {
+        let mut network = Network::new(section.get().unwrap());
+        fixture::read(&SPEC, &mut network, files)
+    }
+
+    #[test]
+    fn every_counter_has_its_place() {
+        let reading = read(
+            &SPEC.section("{}").unwrap(),
+            &[
+                ("proc/1/net/dev", DEV),
+                ("proc/net/dev", "of the reader, not of the host"),
+                ("proc/1/net/sockstat", SOCKSTAT),
+                ("proc/1/net/tcp", "heading\n0: 0100007F:A5B1 00000000:0000 0A 0\n"),
+                ("proc/sys/net/netfilter/nf_conntrack_count", "12\n"),
+                ("proc/sys/net/netfilter/nf_conntrack_max", "262144\n"),
+            ],
+        );
+        let found = lines(&reading);
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+        let expected = "\
+system.network.io{network.interface.name=lo,network.io.direction=receive} 1
+system.network.io{network.interface.name=lo,network.io.direction=transmit} 5
+system.network.packet.count{system.device=lo,network.io.direction=receive} 2
+system.network.packet.count{system.device=lo,network.io.direction=transmit} 6
+system.network.packet.dropped{network.interface.name=lo,network.io.direction=receive} 4
+system.network.packet.dropped{network.interface.name=lo,network.io.direction=transmit} 8
+system.network.errors{network.interface.name=lo,network.io.direction=receive} 3
+system.network.errors{network.interface.name=lo,network.io.direction=transmit} 7
+system.network.connection.count{network.transport=udp} 3
+system.network.connection.count{network.transport=tcp,network.connection.state=closed} 0";
+        assert_eq!(found[..10].join("\n"), expected);
+        let listen =
+            "system.network.connection.count{network.transport=tcp,network.connection.state=listen} 1";
+        assert!(found.contains(&listen.to_owned()));
+        assert_eq!(
+            found[20..],
+            ["system.network.conntrack.count 12", "system.network.conntrack.limit 262144"]
+        );
+    }
+
+    #[test]
+    fn states_are_those_of_the_table() {
+        assert!(STATES.iter().map(|(_, name)| name).eq(STATE.values));
+    }
+
+    #[test]
+    fn a_part_that_is_missing_leaves_the_interfaces() {
+        let reading = read(&SPEC.section("{exclude: [lo]}").unwrap(), &[("proc/net/dev", DEV)]);
+        assert_eq!(lines(&reading).len(), 8);
+        let problems: Vec<_> = reading.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, ["proc/net/sockstat: not on this host"]);
+    }
+}

@@ -1,0 +1,267 @@
+//! What is read of chosen processes only, because each of these files costs as much as `stat` or more.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use rustix::io::{Errno, Result as KernelResult};
+use serde::Deserialize;
+
+use crate::host::pids::{Pids, vanished};
+use crate::host::{Error, Host};
+use crate::metric::{Attributes, Entity, Reading, Text};
+
+use super::arguments::Form;
+use super::facts::{Facts, Owners};
+use super::stat::parse;
+use super::status::Status;
+use super::table::{Process, STAT_BUFFER};
+
+/// Bytes and calls of `/proc/<pid>/io`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Io {
+    /// Bytes fetched from storage.
+    pub read_bytes: u64,
+    /// Bytes sent to storage.
+    pub write_bytes: u64,
+    /// Read system calls.
+    pub read_calls: u64,
+    /// Write system calls.
+    pub write_calls: u64,
+}
+
+/// What is known of a chosen process beside its `stat`.
+#[derive(Debug, Clone)]
+pub(super) struct Detail {
+    /// Its identity and description; does not change while name and identity stay.
+    pub entity: Entity,
+    /// Its I/O at this reading; none where it may not be read.
+    pub io: Option<Io>,
+    /// Bytes a second since the reading before, to rank by.
+    pub io_rate: f64,
+    /// Open descriptors at this reading.
+    pub descriptors: Option<u64>,
+    /// Its context switches and pending signals at this reading, where they are asked for.
+    pub status: Option<Status>,
+    /// The reading at which `io` was last read.
+    reading: u64,
+}
+
+/// Counts of what could not be read, by reason.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// EACCES or EPERM.
+    pub permission: usize,
+    /// Anything else but a process that has ended.
+    pub other: Option<Errno>,
+}
+
+impl Refusals {
+    /// The value of a reading; a refusal is counted, a process that has ended is not.
+    pub(super) fn take<T>(&mut self, result: KernelResult<T>) -> Option<T> {
+        match result {
+            Ok(value) => return Some(value),
+            Err(Errno::ACCESS | Errno::PERM) => self.permission += 1,
+            Err(error) if vanished(error) => {}
+            Err(error) => self.other = Some(error),
+        }
+        None
+    }
+}
+
+impl Refusals {
+    /// Tells of what was refused: one problem for each reason, however many processes it was.
+    pub(super) fn tell(self, out: &mut Reading) {
+        if self.permission > 0 {
+            let path = format!("proc/<pid>/io and fd, {} times", self.permission);
+            out.problems.push(Error::Permission { path });
+        }
+        out.problems.extend(self.other.map(|error| Error::io("proc/<pid>/io or fd", error.into())));
+    }
+}
+
+/// A description of a process that is shown when it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Extra {
+    #[serde(rename = "process.command")]
+    Command,
+    #[serde(rename = "process.parent_pid")]
+    ParentPid,
+    #[serde(rename = "process.executable.path")]
+    ExecutablePath,
+    #[serde(rename = "process.linux.cgroup")]
+    Cgroup,
+    #[serde(rename = "container.id")]
+    Container,
+}
+
+impl Extra {
+    fn attribute(self) -> &'static str {
+        match self {
+            Extra::Command => "process.command",
+            Extra::ParentPid => "process.parent_pid",
+            Extra::ExecutablePath => "process.executable.path",
+            Extra::Cgroup => "process.linux.cgroup",
+            Extra::Container => "container.id",
+        }
+    }
+}
+
+/// Reads details, and keeps what they have in common.
+#[derive(Debug)]
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+    owners: Owners,
+    shown: Vec<Extra>,
+    arguments: Option<Form>,
+    reading: u64,
+}
+
+impl Reader {
+    pub(super) fn new(host: &Host, shown: Vec<Extra>, arguments: Option<Form>) -> Self {
+        Self { buffer: Vec::new(), owners: Owners::read(host), shown, arguments, reading: 0 }
+    }
+
+    /// The names of users.
+    pub(super) fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// Begins a reading: what was read before is old from now on.
+    pub(super) fn begin(&mut self) {
+        self.reading += 1;
+    }
+
+    /// Whether anything of the process was read at this reading.
+    pub(super) fn has_read(&self, process: &Process) -> bool {
+        process.detail.as_ref().is_some_and(|detail| detail.reading == self.reading)
+    }
+
+    /// Reads who the process is, unless that is known.
+    pub(super) fn identify(&mut self, host: &Host, pids: &Pids, process: &mut Process) {
+        if process.detail.is_some() {
+            return;
+        }
+        let (start, created) = born(host, process.stat.start);
+        let facts = Facts::of(process, pids, &self.owners);
+        let mut attributes: Attributes = vec![
+            ("process.pid", i64::from(process.pid).into()),
+            ("process.creation.time", created.into()),
+            ("process.executable.name", facts.executable_name().to_owned().into()),
+        ];
+        attributes.extend(facts.shared_owner().map(|owner| ("process.owner", owner.into())));
+        attributes.extend(self.shown.iter().filter_map(|extra| {
+            let value: Text = match extra {
+                Extra::Command => facts.command()?.into(),
+                Extra::ParentPid => i64::from(process.stat.parent).into(),
+                Extra::ExecutablePath => facts.executable_path()?.to_owned().into(),
+                Extra::Cgroup => facts.cgroup()?.to_owned().into(),
+                Extra::Container => facts.container()?.into(),
+            };
+            Some((extra.attribute(), value))
+        }));
+        let line = self.arguments.and_then(|form| facts.command_line(form));
+        attributes.extend(line.map(|line| ("process.command_line", line.into())));
+        let entity = Entity { attributes, start };
+        let detail = Detail { entity, io: None, io_rate: 0.0, descriptors: None, status: None, reading: 0 };
+        process.detail = Some(Box::new(detail));
+    }
+
+    /// Whether a process that is shown has changed its owner or, within one name, its arguments: then who it
+    /// is has to be read again.
+    pub(super) fn has_changed(&self, pids: &Pids, process: &Process) -> bool {
+        let Some(detail) = process.detail.as_deref() else { return false };
+        let told =
+            |name| detail.entity.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        let facts = Facts::of(process, pids, &self.owners);
+        let owner = facts.shared_owner().map(Text::from);
+        if owner.is_some() && owner.as_ref() != told("process.owner") {
+            return true;
+        }
+        let line = self.arguments.and_then(|form| facts.command_line(form)).map(Text::from);
+        line.is_some() && line.as_ref() != told("process.command_line")
+    }
+
+    /// Reads `/proc/<pid>/io` and its rate since the last reading, once a reading.
+    pub(super) fn read_io(
+        &mut self,
+        pids: &Pids,
+        process: &mut Process,
+        elapsed: Option<f64>,
+        refusals: &mut Refusals,
+    ) {
+        let Some(detail) = process.detail.as_mut().filter(|detail| detail.reading != self.reading) else {
+            return;
+        };
+        detail.reading = self.reading;
+        let text = refusals.take(pids.read(process.pid, "io", &mut self.buffer));
+        let io = text.and_then(parse_io);
+        let moved = |io: Io| io.read_bytes.saturating_add(io.write_bytes);
+        detail.io_rate = match (io, detail.io, elapsed) {
+            (Some(now), Some(before), Some(elapsed)) => {
+                moved(now).saturating_sub(moved(before)) as f64 / elapsed
+            }
+            _ => 0.0,
+        };
+        detail.io = io;
+    }
+}
+
+/// Whether the pid still belongs to the process whose `stat` was read. What was read by pid in between
+/// is another process's otherwise.
+pub(super) fn still_same(pids: &Pids, process: &Process) -> bool {
+    let mut buffer = [0; STAT_BUFFER];
+    let text = match &process.kept {
+        Some(kept) => kept.read(&mut buffer),
+        None => pids.stat(process.pid, &mut buffer),
+    };
+    text.ok().and_then(parse).is_some_and(|stat| stat.start == process.stat.start)
+}
+
+/// When a process started that did so `ticks` after boot, and the same as the conventions want
+/// `process.creation.time`: ISO 8601, UTC, with milliseconds. A start that no calendar has (the file was no
+/// kernel's) is that of the machine.
+fn born(host: &Host, ticks: u64) -> (SystemTime, String) {
+    let formatted = |time: SystemTime| {
+        let mut text = String::new();
+        write!(text, "{}", humantime::format_rfc3339_millis(time)).ok().map(|()| (time, text))
+    };
+    let after_boot = Duration::try_from_secs_f64(ticks as f64 / host.ticks as f64).ok();
+    let start = after_boot.and_then(|after| host.boot_time.checked_add(after)).and_then(formatted);
+    start.or_else(|| formatted(host.boot_time)).unwrap_or((host.boot_time, String::new()))
+}
+
+/// `/proc/<pid>/io` (proc_pid_io(5)).
+pub(super) fn parse_io(text: &[u8]) -> Option<Io> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut io = Io::default();
+    let mut found = 0;
+    for (key, value) in crate::host::text::pairs(text) {
+        let field = match key {
+            "read_bytes" => &mut io.read_bytes,
+            "write_bytes" => &mut io.write_bytes,
+            "syscr" => &mut io.read_calls,
+            "syscw" => &mut io.write_calls,
+            _ => continue,
+        };
+        *field = value;
+        found += 1;
+    }
+    (found == 4).then_some(io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IO: &[u8] = b"rchar: 323934931\nwchar: 323929600\nsyscr: 632687\nsyscw: 632675\n\
+        read_bytes: 4096\nwrite_bytes: 323932160\ncancelled_write_bytes: 0\n";
+
+    #[test]
+    fn io_is_what_reached_storage() {
+        let io = parse_io(IO).unwrap();
+        assert_eq!((io.read_bytes, io.write_bytes), (4096, 323_932_160));
+        assert_eq!((io.read_calls, io.write_calls), (632_687, 632_675));
+        assert_eq!(parse_io(&IO[..60]), None);
+        assert_eq!(parse_io(b"\xff"), None);
+    }
+}

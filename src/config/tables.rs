@@ -1,0 +1,248 @@
+//! The settings of every section but the collectors' own, as data. A default that is not obvious has its
+//! reason beside it.
+
+use std::time::Duration;
+
+use opentelemetry_otlp as otlp;
+use opentelemetry_sdk::metrics::OTEL_METRIC_EXPORT_INTERVAL;
+
+use super::setting::{Kind, Setting};
+
+/// A section of the file.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) settings: &'static [Setting],
+}
+
+/// The sections, in the order of the annotated file; `collectors` comes after them.
+pub(super) static SECTIONS: [&Section; 5] = [&AGENT, &PROMETHEUS, &OTLP, &QUEUE, &RESOURCE_LIMITS];
+
+/// The key that says whether a way out or a collector runs.
+pub(super) const ENABLED: &str = "enabled";
+
+// The keys that more than their own line in the tables decides.
+pub(super) const PROMETHEUS_ENABLED: [&str; 2] = ["prometheus", ENABLED];
+pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
+pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
+pub(super) const OTLP_HEADERS: [&str; 2] = ["otlp", "headers"];
+pub(super) const OTLP_INSECURE: [&str; 2] = ["otlp", "insecure"];
+pub(super) const LABELS: [&str; 2] = ["agent", "labels"];
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+static AGENT: Section = Section {
+    name: "agent",
+    about: "The agent itself, and what every metric says of the host.",
+    settings: &[
+        Setting::new("name", Kind::Text, "", "The host's name (host.name). Left out: what the host itself says.")
+            .also(&["hostname", "host_name"]),
+        Setting::new("log_level", Kind::Level, "info", "off, error, warn, info, debug or trace.").env(&[
+            "OTEL_LOG_LEVEL",
+            "SC_LOG_LEVEL",
+            "LOG_LEVEL",
+        ]),
+        Setting::new("log_format", Kind::OneOf(&["text", "json"]), "text", "text for people, json for machines."),
+        Setting::new(
+            "labels",
+            Kind::Labels,
+            "{}",
+            "Resource attributes of your own on every metric, such as {environment: production, region: eu}. \
+             A name begins with a letter and goes on with letters, digits and any of \"_.-/\"; Prometheus shows \
+             what is neither letter nor digit as \"_\". On /metrics they stand on target_info; see \
+             prometheus.resource_labels. OTEL_SERVICE_NAME sets service.name here.",
+        )
+        .env(&["OTEL_RESOURCE_ATTRIBUTES"]),
+        Setting::new(
+            "root",
+            Kind::Text,
+            "",
+            "The root directory of the host to read, such as /host where a container has it mounted there. \
+             Left out: found by itself.",
+        ),
+        Setting::new(
+            "vm_id",
+            Kind::Text,
+            "auto",
+            "The attribute vm.id. auto: the system's DMI UUID, else the machine id, else the boot id.",
+        ),
+    ],
+};
+
+static PROMETHEUS: Section = Section {
+    name: "prometheus",
+    about: "The way out that Prometheus asks: http://<bind_address>:<port>/metrics.",
+    settings: &[
+        Setting::new(
+            ENABLED,
+            Kind::Bool,
+            "true",
+            "Serve /metrics. OTEL_METRICS_EXPORTER and OTEL_SDK_DISABLED decide it too.",
+        ),
+        // The specification's default. Whoever opens the port to the network says so.
+        Setting::new(
+            "bind_address",
+            Kind::Host,
+            "localhost",
+            "The name or address to listen on; 0.0.0.0 and :: are every network of the host.",
+        )
+        .env(&["OTEL_EXPORTER_PROMETHEUS_HOST"])
+        .also(&["host"]),
+        // The specification's default; 9100 to 9999 of Prometheus' own list have been taken since 2023.
+        Setting::new("port", Kind::Int(0, 65535), "9464", "The port to listen on; 0 takes any that is free.")
+            .env(&["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"]),
+        Setting::new(
+            "resource_labels",
+            Kind::List,
+            "[]",
+            "Resource attributes to show as labels of every series, such as [host.name, environment]. Each one \
+             is on target_info anyway.",
+        ),
+        Setting::new(
+            "scope_labels",
+            Kind::Bool,
+            "true",
+            "Show the instrumentation scope as the labels otel_scope_name and otel_scope_version.",
+        ),
+    ],
+};
+
+static OTLP: Section = Section {
+    name: "otlp",
+    about: "The way out that pushes to an OpenTelemetry Collector, Grafana Alloy or any OTLP receiver.",
+    settings: &[
+        Setting::new(
+            ENABLED,
+            Kind::Bool,
+            "",
+            "Push. Left out: where there is an endpoint. OTEL_METRICS_EXPORTER and OTEL_SDK_DISABLED decide it too.",
+        ),
+        Setting::new(
+            "endpoint",
+            Kind::Endpoint,
+            "",
+            "The receiver: http://host:port, or https://host:port for TLS. Left out: nothing is pushed, and \
+             where otlp is enabled nevertheless, http://localhost:4317.",
+        )
+        .env(&[
+            otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+            otlp::OTEL_EXPORTER_OTLP_ENDPOINT,
+            "SC_INGESTOR_ENDPOINT",
+        ])
+        .also(&["ingestor_endpoint"]),
+        Setting::new("protocol", Kind::OneOf(&["grpc"]), "grpc", "How OTLP travels: grpc.")
+            .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, otlp::OTEL_EXPORTER_OTLP_PROTOCOL]),
+        // Four samples a minute, so that a rate over one minute always has what it needs.
+        Setting::new("interval", Kind::Duration(SECOND, HOUR), "15s", "The time between two pushes.")
+            .env(&[OTEL_METRIC_EXPORT_INTERVAL, "SC_COLLECTION_INTERVAL"])
+            .also(&["collection_interval"]),
+        // The specification's default.
+        Setting::new(
+            "timeout",
+            Kind::Duration(Duration::from_millis(100), Duration::from_mins(5)),
+            "10s",
+            "How long one push may take, the answer included, before it is tried again.",
+        )
+        .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_TIMEOUT, otlp::OTEL_EXPORTER_OTLP_TIMEOUT]),
+        Setting::new(
+            "headers",
+            Kind::Headers,
+            "{}",
+            "Metadata of every push, such as {authorization: Bearer ...}. The values are secrets and never \
+             shown; the variable keeps them out of this file.",
+        )
+        .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_HEADERS, otlp::OTEL_EXPORTER_OTLP_HEADERS]),
+        // The only one that every receiver has to accept; it makes the data about eight times smaller.
+        Setting::new("compression", Kind::OneOf(&["gzip", "zstd", "none"]), "gzip", "gzip, zstd or none.")
+            .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, otlp::OTEL_EXPORTER_OTLP_COMPRESSION]),
+        Setting::new(
+            "insecure",
+            Kind::Bool,
+            "false",
+            "Allow headers to travel to another host unencrypted, that is to an http:// endpoint. The \
+             endpoint's scheme alone says whether TLS is used.",
+        )
+        .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_INSECURE, otlp::OTEL_EXPORTER_OTLP_INSECURE]),
+    ],
+};
+
+static QUEUE: Section = Section {
+    name: "queue",
+    about: "What is kept while the receiver of OTLP does not answer. When full, the oldest is dropped.",
+    settings: &[
+        // A quarter of an hour to a day of an ordinary host, and small beside the agent itself.
+        Setting::new(
+            "memory_limit",
+            Kind::Bytes(1 << 20, 1 << 30),
+            "8MiB",
+            "The most memory for waiting batches, compressed.",
+        ),
+        Setting::new(
+            "max_age",
+            Kind::Duration(MINUTE, Duration::from_hours(30 * 24)),
+            "24h",
+            "Batches that have waited longer are dropped.",
+        ),
+    ],
+};
+
+static RESOURCE_LIMITS: Section = Section {
+    name: "resource_limits",
+    about: "Ceilings of the agent's own use. This release accepts and shows them, and does not enforce them.",
+    settings: &[
+        Setting::new(
+            "cpu_percent",
+            Kind::Number(0.1, 100.0),
+            "",
+            "Percent of one CPU. Left out: no ceiling.",
+        ),
+        Setting::new("memory_mb", Kind::Int(1, 1 << 20), "", "Resident memory in MiB. Left out: no ceiling."),
+    ],
+};
+
+/// What every collector has, beside its own settings and a switch for each of its metrics.
+pub(super) static COLLECTOR: [Setting; 2] = [
+    Setting::new(ENABLED, Kind::Bool, "true", "Run this collector."),
+    // Every collector of today is cheap enough to read the host whenever it is asked.
+    Setting::new(
+        "interval",
+        Kind::Duration(Duration::ZERO, DAY),
+        "0s",
+        "The least time between two readings; those who ask sooner get the last one again.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_key_and_no_variable_stands_for_two_things() {
+        let mut keys = HashSet::new();
+        let mut variables = HashSet::new();
+        for section in SECTIONS {
+            for setting in section.settings {
+                for key in setting.also.iter().chain([&setting.key]) {
+                    assert!(keys.insert((section.name, *key)), "{}.{key} twice", section.name);
+                }
+                for variable in setting.env {
+                    assert!(variables.insert(*variable), "{variable} twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn everything_is_explained_in_whole_sentences() {
+        let settings = SECTIONS.iter().flat_map(|section| section.settings);
+        for about in settings.map(|setting| setting.about).chain(SECTIONS.map(|section| section.about)) {
+            assert!(about.ends_with('.'), "{about:?}");
+        }
+    }
+}

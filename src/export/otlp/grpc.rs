@@ -1,0 +1,196 @@
+//! One unary call by hand, over tonic's channel.
+//!
+//! tonic's own client compresses each message at each attempt, and turns an answer into a status in a way
+//! that aborts when the details of the status are not base64. What waits in the queue is compressed already,
+//! and an answer is somebody else's text. A gRPC message is five bytes of prefix and the message itself, a
+//! status is three headers; that is all there is to it.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full, Limited};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use prost::Message;
+use tonic::body::Body;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use tower_service::Service;
+
+use super::connection::{BoxError, Late};
+use super::pack::Compression;
+
+const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
+/// The most bytes that an answer may have; an honest one has a few hundred.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// What a peer answered that has taken the request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// Points that it rejected all the same.
+    pub rejected: u64,
+    /// Why, in its own words: not to be trusted.
+    pub message: String,
+}
+
+/// A gRPC status that is not OK, made by the peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub code: Code,
+    /// The time after which the peer wants to be asked again.
+    pub retry_after: Option<Duration>,
+    /// Its own words: not to be trusted.
+    pub message: String,
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The peer has decided.
+    Refused(Refusal),
+    /// Nobody knows what became of the request.
+    Broken(BoxError),
+}
+
+impl<E: Into<BoxError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Broken(error.into())
+    }
+}
+
+/// An answer that is not gRPC.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Odd {
+    #[error("HTTP status {0}")]
+    Http(u16),
+    #[error("an answer that is not gRPC")]
+    NotGrpc,
+    #[error("an answer without a status")]
+    NoStatus,
+}
+
+/// Sends one request and reads the whole answer, within the deadline.
+pub(super) async fn export(
+    channel: &mut Channel,
+    headers: &HeaderMap,
+    message: &Bytes,
+    deadline: Duration,
+) -> Result<Accepted, Failure> {
+    let request = request(headers, message, deadline);
+    let call = async {
+        poll_fn(|cx| channel.poll_ready(cx)).await?;
+        let response = channel.call(request).await?;
+        read(response).await
+    };
+    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| Err(Late("answer").into()))
+}
+
+fn request(headers: &HeaderMap, message: &Bytes, deadline: Duration) -> Request<Body> {
+    let compression = Compression::of(message);
+    let mut frame = BytesMut::with_capacity(5 + message.len());
+    frame.put_u8(u8::from(compression.name().is_some()));
+    frame.put_u32(message.len() as u32);
+    frame.extend_from_slice(message);
+    let mut request = Request::new(Body::new(Full::new(frame.freeze())));
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = http::Uri::from_static(PATH);
+    *request.headers_mut() = headers.clone();
+    let ours = request.headers_mut();
+    ours.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    ours.insert(header::TE, HeaderValue::from_static("trailers"));
+    if let Some(name) = compression.name() {
+        ours.insert("grpc-encoding", HeaderValue::from_static(name));
+    }
+    // The unit is milliseconds, of which the header may have eight digits.
+    let millis = deadline.as_millis().clamp(1, 99_999_999);
+    if let Ok(value) = HeaderValue::from_str(&format!("{millis}m")) {
+        ours.insert("grpc-timeout", value);
+    }
+    request
+}
+
+async fn read(response: Response<Body>) -> Result<Accepted, Failure> {
+    let (head, body) = response.into_parts();
+    if head.headers.contains_key("grpc-status") {
+        return answer(&head.headers, &Bytes::new());
+    }
+    if head.status != http::StatusCode::OK {
+        return Err(from_http(head.status.as_u16()));
+    }
+    let kind = head.headers.get(header::CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return Err(Odd::NotGrpc.into());
+    }
+    let body = Limited::new(body, MAX_ANSWER).collect().await?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    answer(&trailers, &body.to_bytes())
+}
+
+/// The meaning of an HTTP status without a gRPC one, which comes from a proxy. The gRPC project maps these
+/// to codes; where the code would have us give up a batch that no OTLP server has seen, it is kept.
+fn from_http(status: u16) -> Failure {
+    let refused = |code| Failure::Refused(Refusal { code, retry_after: None, message: String::new() });
+    match status {
+        401 => refused(Code::Unauthenticated),
+        403 => refused(Code::PermissionDenied),
+        _ => Odd::Http(status).into(),
+    }
+}
+
+fn answer(status: &HeaderMap, body: &Bytes) -> Result<Accepted, Failure> {
+    let Some(code) = status.get("grpc-status") else { return Err(Odd::NoStatus.into()) };
+    match Code::from_bytes(code.as_bytes()) {
+        Code::Ok => Ok(accepted(body)),
+        code => Err(Failure::Refused(Refusal {
+            code,
+            retry_after: retry_after(status),
+            message: status
+                .get("grpc-message")
+                .map(|text| percent_decoded(text.as_bytes()))
+                .unwrap_or_default(),
+        })),
+    }
+}
+
+/// The peer has said OK; what cannot be read of the rest does not change that.
+fn accepted(body: &Bytes) -> Accepted {
+    // The prefix: not compressed, as we have not said that we would understand it, and the length.
+    let message = body.get(..5).filter(|prefix| prefix[0] == 0).map_or(&[][..], |_| &body[5..]);
+    let partial =
+        ExportMetricsServiceResponse::decode(message).ok().and_then(|answer| answer.partial_success);
+    partial.map_or_else(Accepted::default, |partial| Accepted {
+        rejected: u64::try_from(partial.rejected_data_points).unwrap_or(0),
+        message: partial.error_message,
+    })
+}
+
+fn retry_after(status: &HeaderMap) -> Option<Duration> {
+    let details = status.get("grpc-status-details-bin")?.clone();
+    let headers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status-details-bin"), details)]);
+    let details = MetadataMap::from_headers(headers).get_bin("grpc-status-details-bin")?.to_bytes().ok()?;
+    Status::with_details(Code::Unavailable, "", details).get_details_retry_info()?.retry_delay
+}
+
+/// `%` and two hexadecimal digits are a byte; anything else is itself.
+fn percent_decoded(text: &[u8]) -> String {
+    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            bytes.push((high * 16 + low) as u8);
+            at += 3;
+        } else {
+            bytes.push(*byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Takes the oldest batch to the peer, one at a time, until it is taken or given up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use tokio::sync::watch;
+
+use crate::queue::Entry;
+
+use super::connection::{Connection, Target};
+use super::grpc::{self, Accepted, Failure};
+use super::hint::{Trouble, explain, shown};
+use super::journal::{Journal, Line};
+use super::retry::{Action, Backoff, Happened, Pace, Size, decide};
+use super::road::Road;
+
+/// What a sender needs to know.
+pub(super) struct Sender {
+    road: Arc<Road>,
+    target: Target,
+    headers: HeaderMap,
+    /// For a whole call, from the first byte to the last trailer.
+    deadline: Duration,
+    backoff: Backoff,
+    gap: Duration,
+    size: Size,
+    /// What the packer reads of `size`.
+    limit: Arc<AtomicUsize>,
+    journal: Journal,
+    connection: Option<Connection>,
+}
+
+impl Sender {
+    pub(super) fn new(
+        road: Arc<Road>,
+        target: Target,
+        headers: HeaderMap,
+        deadline: Duration,
+        pace: Pace,
+        limit: Arc<AtomicUsize>,
+    ) -> Self {
+        let journal = Journal::new(target.name());
+        let size = Size::new(limit.load(Ordering::Relaxed));
+        let (backoff, gap) = (Backoff::new(pace), pace.gap);
+        let mut sender =
+            Self { road, target, headers, deadline, backoff, gap, size, limit, journal, connection: None };
+        sender.say(None);
+        sender
+    }
+
+    /// Sends until nothing waits and nothing more will come. When `draining` changes, the wait that is on ends,
+    /// so that at the end of the program what waits gets one more chance at once.
+    pub(super) async fn run(mut self, mut draining: watch::Receiver<bool>) {
+        let mut patient = true;
+        while let Some(entry) = self.road.next().await {
+            let began = Instant::now();
+            let result = self.attempt(&entry).await;
+            self.road.stats().lock().export.duration = Some(began.elapsed());
+            let mut pause = self.settle(&entry, result);
+            if pause.is_zero() && patient {
+                pause = self.gap.saturating_sub(began.elapsed());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = draining.changed(), if patient => patient = false,
+            }
+        }
+    }
+
+    /// One attempt. A connection on which it broke is not used again.
+    async fn attempt(&mut self, entry: &Entry) -> Result<Accepted, Failure> {
+        let mut connection = match self.connection.take() {
+            Some(connection) if !connection.is_old() => connection,
+            _ => Connection::open(&self.target, fastrand::f64()).await?,
+        };
+        let result = grpc::export(&mut connection.channel, &self.headers, &entry.bytes, self.deadline).await;
+        if !matches!(result, Err(Failure::Broken(_))) {
+            self.connection = Some(connection);
+        }
+        result
+    }
+
+    /// Books what became of an attempt, and returns how long to wait before the next.
+    fn settle(&mut self, entry: &Entry, result: Result<Accepted, Failure>) -> Duration {
+        let now = Instant::now();
+        match result {
+            Ok(accepted) => {
+                self.road.delivered(entry, accepted.rejected);
+                self.backoff.reset();
+                self.size.delivered();
+                self.limit.store(self.size.now(), Ordering::Relaxed);
+                let line = self.journal.rejected(now, &accepted);
+                self.say(line);
+                let line = self.journal.delivered(now, self.road.waiting());
+                self.say(line);
+                Duration::ZERO
+            }
+            Err(failure) => self.settle_failure(now, entry, &failure),
+        }
+    }
+
+    fn settle_failure(&mut self, now: Instant, entry: &Entry, failure: &Failure) -> Duration {
+        let trouble = explain(&self.target.endpoint, failure);
+        let happened = match failure {
+            Failure::Refused(refusal) => {
+                tracing::debug!(code = ?refusal.code, words = shown(&refusal.message), "the peer refused");
+                Happened::Refused(refusal.code, refusal.retry_after)
+            }
+            Failure::Broken(_) => Happened::Broken,
+        };
+        let action = decide(happened);
+        if !matches!(action, Action::Retry(_)) {
+            self.road.dropped(entry, "non_retryable");
+        }
+        match action {
+            Action::Retry(wish) => {
+                self.fail(now, &trouble, "data is kept meanwhile");
+                self.backoff.wait(wish, fastrand::f64())
+            }
+            Action::Hold => {
+                self.fail(now, &trouble, "one batch is tried now and then, the others are kept");
+                self.backoff.probe(fastrand::f64())
+            }
+            Action::Drop => self.give_up(now, &trouble, entry),
+            Action::Shrink => {
+                self.size.shrink();
+                self.limit.store(self.size.now(), Ordering::Relaxed);
+                self.give_up(now, &trouble, entry)
+            }
+        }
+    }
+
+    fn fail(&mut self, now: Instant, trouble: &Trouble, meanwhile: &str) {
+        let line = self.journal.failed(now, trouble, meanwhile, self.road.waiting());
+        self.say(line);
+    }
+
+    fn give_up(&mut self, now: Instant, trouble: &Trouble, entry: &Entry) -> Duration {
+        let line = self.journal.given_up(now, trouble, entry.points);
+        self.say(line);
+        Duration::ZERO
+    }
+
+    /// Tells the log, and the status page.
+    fn say(&mut self, line: Option<Line>) {
+        if let Some(line) = line {
+            line.write();
+        }
+        self.road.stats().lock().export.state.clone_from(&self.journal.sentence);
+    }
+}
