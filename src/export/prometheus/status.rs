@@ -57,8 +57,8 @@ impl State {
 const REMEDIES: [(&str, &str); 6] = [
     (
         "permission",
-        "the agent may not read it: run it as root, or give it the capabilities CAP_SYS_PTRACE and \
-         CAP_DAC_READ_SEARCH",
+        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run it \
+         as root; some systems refuse even root",
     ),
     (
         "timeout",

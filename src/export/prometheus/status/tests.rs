@@ -97,7 +97,7 @@ fn every_collector_says_how_it_is_and_what_helps() {
         "absent – not on this host 0",
         "off – off",
         "3 permission proc/1/io: permission denied",
-        "permission : the agent may not read it: run it as root",
+        "permission : the agent may not read it: give it the capabilities",
         "timeout : the kernel or a file system does not answer",
         "Queue 35.2 KiB of 8.0 MiB: 1 request, 20460 points, the oldest from 2 min 5 s ago",
         "Points collected 120000 Points dropped 540: queue full",
