@@ -119,7 +119,8 @@ def against_ps(check, agent):
     child = subprocess.Popen(["python3", "-c", code], stdout=subprocess.PIPE)
     try:
         child.stdout.readline()
-        time.sleep(0.3)
+        # A rate needs two readings.
+        page(agent)
         found, fields = page(agent), host.process(child.pid)
         value = lambda name, **labels: of(found, name, child.pid, **labels)[0][1]
         check.same("user", value("process_cpu_time_seconds_total", cpu_mode="user"), int(fields[11]) / host.TICKS)
