@@ -172,7 +172,7 @@ impl Collector for Processes {
         let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
         let scan = self.table.update(&mut pids, out.instant, (uptime * host.ticks as f64) as u64)?;
         if scan.forbidden > 0 {
-            let path = format!("proc/<pid>/stat of {} processes", scan.forbidden);
+            let path = format!("proc/<pid>/stat (refused: {})", scan.forbidden);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(scan.failed);
