@@ -15,13 +15,14 @@ use hostmeter::export::prometheus;
 use regex::Regex;
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "README.ko.md",
     "CHANGELOG.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "otel-collector/README.md",
+    "tests/bench/processes/README.md",
 ];
 
 /// Attributes that a resource or a process has, beside those in the tables of metrics.
