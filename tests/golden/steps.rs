@@ -1,0 +1,38 @@
+//! Hosts that change: `tests/steps/<collector>-<what happens>/0.txtar`, `1.txtar` and so on are laid over each
+//! other, and `expected.txt` is what the collector reads after each, ten seconds apart.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::machine::Machine;
+use super::{compare, support, text};
+
+#[test]
+fn every_host_that_changes() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/steps");
+    let names = std::fs::read_dir(&cases).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    let failed = names.iter().filter(|name| std::panic::catch_unwind(|| case(name)).is_err()).count();
+    assert_eq!(failed, 0, "of {} cases", names.len());
+}
+
+fn case(name: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let collector = name.split('-').next().unwrap();
+    let state = |number| format!("steps/{name}/{number}.txtar");
+    support::apply(root.path(), &state(0));
+    let mut machine = Machine::new(root.path(), collector, "{}");
+    let mut shown = String::new();
+    for number in 0.. {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(state(number));
+        if !file.exists() {
+            break;
+        }
+        if number > 0 {
+            support::apply(root.path(), &state(number));
+        }
+        let _ = writeln!(shown, "-- {number} --\n{}", text::points(&machine.read()));
+    }
+    compare(&format!("steps/{name}/expected.txt"), &shown);
+}
