@@ -18,12 +18,14 @@ mod support;
 
 use std::path::Path;
 
-/// Compares a text with the one in `tests/<path>`, or writes it there.
+/// Compares a text with the one in `tests/<path>`, or writes it there. Where it tells a path of this machine,
+/// that is below the root of the fixture.
 #[cfg(test)]
-fn compare(path: &str, found: &str) {
+fn compare(path: &str, found: &str, root: &Path) {
+    let found = found.replace(&root.display().to_string(), "<root>");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path);
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&file, found).unwrap();
+        std::fs::write(&file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
     let differs = |(expected, found): (&str, &str)| expected != found;
@@ -35,7 +37,7 @@ fn compare(path: &str, found: &str) {
             "{path}:{}: expected\n  {}\nfound\n  {}\nWhere that is right: UPDATE=1 cargo test --test golden",
             at + 1,
             line(&expected),
-            line(found)
+            line(&found)
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Hosts that change: `tests/steps/<collector>-<what happens>/0.txtar`, `1.txtar` and so on are laid over each
-//! other, and `expected.txt` is what the collector reads after each, ten seconds apart.
+//! other, ten seconds apart, and `expected.txt` is what the collector reads of the first and what is different
+//! with each of the others.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -24,6 +25,7 @@ fn case(name: &str) {
     support::apply(root.path(), &state(0));
     let mut machine = Machine::new(root.path(), collector, "{}");
     let mut shown = String::new();
+    let mut before = Vec::new();
     for number in 0.. {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(state(number));
         if !file.exists() {
@@ -32,7 +34,10 @@ fn case(name: &str) {
         if number > 0 {
             support::apply(root.path(), &state(number));
         }
-        let _ = writeln!(shown, "-- {number} --\n{}", text::points(&machine.read()));
+        let now = text::points(&machine.read());
+        let lines = if number == 0 { text::all(&now) } else { text::changes(&before, &now) };
+        let _ = writeln!(shown, "-- {number} --\n{lines}");
+        before = now;
     }
-    compare(&format!("steps/{name}/expected.txt"), &shown);
+    compare(&format!("steps/{name}/expected.txt"), &shown, root.path());
 }

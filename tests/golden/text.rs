@@ -7,41 +7,66 @@ use hostmeter::metric::{Attributes, Metric, Point, Reading, Series, Value};
 
 use super::machine::Found;
 
-/// Every point as `metric{attributes} value unit`, those of an entity with the attributes of the entity in
-/// front, then what could not be read.
-pub(crate) fn points(found: &[Found]) -> String {
+/// What stands in front, which tells a line from the others, and its value.
+pub(crate) type Line = (String, String);
+
+/// Every point as `metric{attributes} value unit`, then what could not be read.
+pub(crate) fn points(found: &[Found]) -> Vec<Line> {
     each(found, |reading, series, out| {
         for point in &series.points {
-            let value = point.value;
-            let attributes = attributes(reading, point);
             let Metric { name, unit, .. } = series.metric;
-            let _ = writeln!(out, "{name}{attributes} {value} {unit}");
+            out.push((format!("{name}{}", attributes(reading, point)), format!("{} {unit}", point.value)));
         }
     })
 }
 
 /// Every metric with the number of its points, and the sum of their values: a host of thousands of points.
-pub(crate) fn digest(found: &[Found]) -> String {
+pub(crate) fn digest(found: &[Found]) -> Vec<Line> {
     each(found, |_, series, out| {
-        let Metric { name, unit, .. } = series.metric;
-        let count = series.points.len();
-        let sum = sum(series).map(|sum| format!(", sum {sum} {unit}")).unwrap_or_default();
-        let _ = writeln!(out, "{name} {count} points{sum}");
+        let sum = sum(series).map(|sum| format!(", sum {sum} {}", series.metric.unit)).unwrap_or_default();
+        out.push((series.metric.name.to_owned(), format!("{} points{sum}", series.points.len())));
     })
 }
 
-fn each(found: &[Found], write: impl Fn(&Reading, &Series, &mut String)) -> String {
+pub(crate) fn all(lines: &[Line]) -> String {
+    lines.iter().fold(String::new(), |mut out, (key, value)| {
+        let _ = writeln!(out, "{}", format!("{key} {value}").trim_end());
+        out
+    })
+}
+
+/// The lines that are new (`+`), gone (`-`) or have another value.
+pub(crate) fn changes(before: &[Line], now: &[Line]) -> String {
     let mut out = String::new();
+    for (key, value) in now {
+        let _ = match before.iter().find(|(known, _)| known == key) {
+            Some((_, old)) if old == value => Ok(()),
+            Some((_, old)) => writeln!(out, "  {key} {value} (was {})", old.split(' ').next().unwrap()),
+            None => writeln!(out, "+ {key} {value}"),
+        };
+    }
+    for (key, value) in before.iter().filter(|(key, _)| now.iter().all(|(other, _)| other != key)) {
+        let _ = writeln!(out, "- {key} {value}");
+    }
+    out
+}
+
+fn each(found: &[Found], write: impl Fn(&Reading, &Series, &mut Vec<Line>)) -> Vec<Line> {
+    let mut out = Vec::new();
     for Found { reading, problems } in found {
-        let _ = writeln!(out, "== {}", reading.collector);
+        out.push((format!("== {}", reading.collector), String::new()));
         for entity in &reading.entities {
-            let _ = writeln!(out, "entity{{{}}} since {}", list(&entity.attributes), date(entity.start));
+            let since = format!("since {}", date(entity.start));
+            out.push((format!("entity{{{}}}", list(&entity.attributes)), since));
         }
         for series in reading.series.iter().filter(|series| series.enabled) {
             write(reading, series, &mut out);
         }
         for problem in problems {
-            let _ = writeln!(out, "problem: {}: {}", problem.kind(), problem.to_string().escape_debug());
+            out.push((
+                format!("problem: {}", problem.kind()),
+                problem.to_string().escape_debug().to_string(),
+            ));
         }
     }
     out
@@ -60,8 +85,8 @@ fn sum(series: &Series) -> Option<String> {
     (!series.points.is_empty()).then_some(sum)
 }
 
+/// The attributes of a point. Of an entity's only what tells it from others; the rest is where it is described.
 fn attributes(reading: &Reading, point: &Point) -> String {
-    // The attributes that identify an entity are enough here; the others stand where it is described.
     let entity = point.entity.map(|at| &reading.entities[at as usize].attributes);
     let alone = entity.is_some_and(|attributes| attributes.len() == 1);
     let identity = |name: &str| alone || ["process.pid", "process.executable.name"].contains(&name);
@@ -83,6 +108,5 @@ fn list(attributes: &Attributes) -> String {
 }
 
 fn date(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
-    format!("{seconds}")
+    humantime::format_rfc3339_millis(time).to_string()
 }
