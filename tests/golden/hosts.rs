@@ -1,12 +1,19 @@
 //! The fixture hosts, read twice: what the second reading holds.
 
+use std::path::Path;
+
+use hostmeter::collectors::{ALL, Spec};
+use hostmeter::metric::Metric;
+
 use super::machine::{Found, Machine};
 use super::text::{self, Line};
 use super::{compare, support};
 
+const LIMIT: &str = "system.filesystem.limit";
+
 fn host(name: &str, show: fn(&[Found]) -> Vec<Line>) {
     let root = support::unpack(name);
-    let mut machine = Machine::new(root.path(), "", "{}");
+    let mut machine = Machine::new(root.path(), |_| Some("{}"), |metric| metric.default);
     machine.read();
     compare(&format!("golden/{name}.txt"), &text::all(&show(&machine.read())), root.path());
 }
@@ -14,6 +21,43 @@ fn host(name: &str, show: fn(&[Found]) -> Vec<Line>) {
 #[test]
 fn a_virtual_machine() {
     host("vm", text::points);
+}
+
+#[test]
+fn what_a_virtual_machine_shows_only_when_it_is_asked() {
+    let root = support::unpack("vm");
+    let section = |spec: &Spec| match spec.name {
+        "cpu" => Some("{per_core: true}"),
+        "disk" => Some("{partitions: true, exclude: []}"),
+        "filesystem" => Some("{exclude_types: [], exclude_mounts: [], include_mounts: [/run, /snap/**]}"),
+        "process" => Some(
+            "{attributes: [process.command, process.parent_pid, process.executable.path, process.linux.cgroup, \
+             container.id], command_line: scrubbed}",
+        ),
+        _ => Some("{}"),
+    };
+    let on = |metric: &Metric| {
+        !metric.default || ["system.cpu.time", "system.disk.io", LIMIT].contains(&metric.name)
+    };
+    let mut machine = Machine::new(root.path(), section, on);
+    machine.read();
+    compare("golden/vm-opt-in.txt", &text::all(&text::points(&machine.read())), root.path());
+}
+
+/// Every metric is in one of the texts, so that somebody has read a value of it. Those of the agent itself
+/// depend on the machine that the test runs on.
+#[test]
+fn every_metric_is_in_one_of_the_texts() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let steps = std::fs::read_dir(tests.join("steps")).unwrap();
+    let steps = steps.map(|case| case.unwrap().path().join("expected.txt"));
+    let hosts = ["vm", "vm-opt-in"].map(|name| tests.join(format!("golden/{name}.txt")));
+    let texts: String =
+        steps.chain(hosts).map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
+    for metric in ALL.iter().filter(|spec| spec.name != "agent").flat_map(|spec| spec.metrics) {
+        let line = |line: &str| line.trim_start_matches(['+', ' ']).starts_with(metric.name);
+        assert!(texts.lines().any(line), "{}", metric.name);
+    }
 }
 
 #[test]

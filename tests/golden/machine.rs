@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hostmeter::collectors::{ALL, Collector, Context, Spec};
 use hostmeter::host::{Error, Host};
-use hostmeter::metric::Reading;
+use hostmeter::metric::{Metric, Reading};
 
 /// Between two readings.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -13,6 +13,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Machine {
     host: Host,
     collectors: Vec<(&'static Spec, Box<dyn Collector>)>,
+    enabled: fn(&Metric) -> bool,
     time: SystemTime,
     instant: Instant,
 }
@@ -24,21 +25,26 @@ pub(crate) struct Found {
 }
 
 impl Machine {
-    /// The collectors that `wanted` names (all where it is empty) on the host under `root`.
-    pub(crate) fn new(root: &std::path::Path, wanted: &str, section: &str) -> Self {
+    /// The collectors that are `wanted`, with their settings, on the host under `root`.
+    pub(crate) fn new(
+        root: &std::path::Path,
+        wanted: impl Fn(&Spec) -> Option<&'static str>,
+        enabled: fn(&Metric) -> bool,
+    ) -> Self {
         let mut host = Host::at(root).unwrap();
         // Those of the recorded machine and not of the one that the test runs on.
         host.ticks = 100;
         host.page_size = 4096;
         let stats = Arc::default();
         let context = Context { host: &host, stats: &stats };
-        let specs = ALL.iter().copied().filter(|spec| wanted.is_empty() || spec.name == wanted);
-        let collectors: Vec<_> = specs
-            .map(|spec| (spec, (spec.build)(&spec.section(section).unwrap(), &context).unwrap()))
-            .collect();
-        assert!(!collectors.is_empty(), "there is no collector {wanted}");
+        let build = |spec: &&'static Spec| {
+            let section = spec.section(wanted(spec)?).unwrap();
+            Some((*spec, (spec.build)(&section, &context).unwrap()))
+        };
+        let collectors: Vec<_> = ALL.iter().filter_map(build).collect();
+        assert!(!collectors.is_empty(), "there is no such collector");
         let time = host.boot_time + Duration::from_hours(24);
-        Self { host, collectors, time, instant: Instant::now() }
+        Self { host, collectors, enabled, time, instant: Instant::now() }
     }
 
     /// Reads everything, ten seconds after the last time.
@@ -48,8 +54,7 @@ impl Machine {
         let mut all = Vec::new();
         for (spec, collector) in &mut self.collectors {
             let start = self.host.boot_time;
-            let mut reading =
-                Reading::new(spec.name, spec.metrics, |m| m.default, collector.ceiling(), start);
+            let mut reading = Reading::new(spec.name, spec.metrics, self.enabled, collector.ceiling(), start);
             (reading.time, reading.instant) = (self.time, self.instant);
             let began = Instant::now();
             let result = collector.collect(&self.host, &mut reading);
