@@ -105,8 +105,9 @@ static PROMETHEUS: Section = Section {
         Setting::new(
             "scope_labels",
             Kind::Bool,
-            "true",
-            "Show the instrumentation scope as the labels otel_scope_name and otel_scope_version.",
+            "false",
+            "Show the instrumentation scope on every series (otel_scope_name, _version, _schema_url), as the \
+             specification has it. All series have the same, and a third of the page would be these labels.",
         ),
     ],
 };

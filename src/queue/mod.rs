@@ -2,10 +2,10 @@
 //!
 //! Constraints
 //! - The cap on bytes is held exactly, at every moment: room is made before a batch is taken in.
-//! - Nothing vanishes without a word. [`Queue::push`] and [`Queue::expire`] return what had to go, and why, so
+//! - Nothing vanishes without a word. `Queue::push` and `Queue::expire` return what had to go, and why, so
 //!   that `taken in = acknowledged + waiting + dropped` adds up to the point.
-//! - A batch stays until it is acknowledged. [`Queue::peek`] hands out the oldest and keeps it, so that a
-//!   crash or a failed attempt loses nothing; [`Queue::ack`] names the batch by its sequence number, so an
+//! - A batch stays until it is acknowledged. `Queue::peek` hands out the oldest and keeps it, so that a
+//!   crash or a failed attempt loses nothing; `Queue::ack` names the batch by its sequence number, so an
 //!   acknowledgement that comes after the batch was dropped is harmless.
 //! - Age is counted on the monotonic clock: a step of the wall clock expires nothing.
 //!
@@ -14,7 +14,7 @@
 //! - It does not wait, send, retry, lock or log; who shares it brings the lock and the alarm.
 //! - No order but first in first out, and one reader.
 //!
-//! One tier today: memory. A tier on disk joins behind [`Queue`], which then decides which tier takes a batch;
+//! One tier today: memory. A tier on disk joins behind `Queue`, which then decides which tier takes a batch;
 //! the sequence numbers are given out here so that they run through all tiers.
 
 mod memory;
@@ -68,10 +68,10 @@ pub struct Batch {
     pub appended: Moment,
 }
 
-/// The oldest batch, as [`Queue::peek`] hands it out.
+/// The oldest batch, as `Queue::peek` hands it out.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Names the batch in [`Queue::ack`]. Never given twice.
+    /// Names the batch in `Queue::ack`. Never given twice.
     pub sequence: u64,
     /// The bytes.
     pub bytes: Bytes,

@@ -17,8 +17,9 @@ use crate::host::Host;
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::stats::Stats;
 
-/// How old a snapshot may be that is given to somebody who asks.
-pub const FRESH: Duration = Duration::from_secs(1);
+/// How old a snapshot may be that is given to somebody who asks. A little less than a second, so that
+/// somebody who asks every second is not given the same one twice, which OTLP would leave out.
+pub const FRESH: Duration = Duration::from_millis(900);
 
 /// How long one collector may take.
 pub const COLLECTOR_DEADLINE: Duration = Duration::from_secs(1);

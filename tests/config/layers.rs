@@ -19,7 +19,7 @@ fn without_any_word_the_defaults_hold() {
         let config = Said::file(nothing).config();
         assert_eq!(config.agent.log_level, Level::Info);
         assert_eq!((config.agent.name, config.agent.root, config.agent.vm_id), (None, None, VmId::Auto));
-        assert!(config.prometheus.enabled && config.prometheus.scope_labels);
+        assert!(config.prometheus.enabled && !config.prometheus.scope_labels);
         assert_eq!((config.prometheus.bind_address.as_str(), config.prometheus.port), ("localhost", 9464));
         assert!(!config.otlp.enabled && config.otlp.endpoint.is_none());
         assert_eq!(config.otlp.interval, Duration::from_secs(15));

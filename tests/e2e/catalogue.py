@@ -11,7 +11,11 @@ from components import hostmeter
 ENTITY = {"process.pid", "process.creation.time", "process.executable.name", "process.owner"}
 
 # Attributes that some points of a metric have no value for: what was delivered needs no reason.
-SOMETIMES = {"hostmeter.export.points": {"reason"}}
+SOMETIMES = {
+    "hostmeter.export.points": {"reason"},
+    # UDP has no connections, so its sockets have no state.
+    "system.network.connection.count": {"network.connection.state"},
+}
 
 
 @dataclass(frozen=True)

@@ -218,6 +218,8 @@ def resource(report, received):
         for r in own:
             check.that(catalogue.ENTITY <= set(r), f"no {sorted(catalogue.ENTITY - set(r))} for pid {r['process.pid']}")
             check.same("service.name", r.get("service.name"), "hostmeter")
-        ids = [(r["process.pid"], r.get("process.creation.time")) for r in own]
+        # An exec leaves a process its pid and its creation time, and changes what it is.
+        names = ("process.pid", "process.creation.time", "process.executable.name", "process.owner")
+        ids = [tuple(r.get(name) for name in names) for r in own]
         check.that(len(ids) == len(set(ids)), "two resources are the same process")
 

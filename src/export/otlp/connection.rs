@@ -60,6 +60,14 @@ impl Target {
         }
     }
 
+    /// The endpoint for the log: without a path, which gRPC has no use for, and without a password.
+    pub(super) fn name(&self) -> String {
+        let scheme = self.endpoint.scheme_str().unwrap_or("http");
+        let host = self.endpoint.host().unwrap_or_default();
+        let port = self.endpoint.port().map_or(String::new(), |port| format!(":{port}"));
+        format!("{scheme}://{host}{port}")
+    }
+
     /// Whether the endpoint wants TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.endpoint.scheme_str() == Some("https")
@@ -166,5 +174,17 @@ impl Executor<Boxed<()>> for Tasks {
                 _ = alive.changed() => {}
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_endpoint_is_not_in_its_name() {
+        let name = |endpoint| Target::new(Uri::from_static(endpoint)).name();
+        assert_eq!(name("https://user:secret@collector:4317/path"), "https://collector:4317");
+        assert_eq!(name("http://[::1]"), "http://[::1]");
     }
 }

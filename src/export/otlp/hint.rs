@@ -67,7 +67,6 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
-    let tls = endpoint.scheme_str() == Some("https");
     if let Some(Late(step)) = chain(error).find_map(|error| error.downcast_ref()) {
         return late(step);
     }
@@ -111,7 +110,11 @@ fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
         return trouble("no gRPC is spoken there", advice);
     }
     let io = chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).last();
-    io.and_then(|io| from_kind(io.kind(), tls)).unwrap_or_else(|| trouble(cause(&texts), ""))
+    let http = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
+    if http.is_some_and(|http| http.is_canceled() || http.is_closed()) {
+        return closed(endpoint);
+    }
+    io.and_then(|io| from_kind(io.kind(), endpoint)).unwrap_or_else(|| trouble(cause(&texts), ""))
 }
 
 fn late(step: &str) -> Trouble {
@@ -126,7 +129,7 @@ fn late(step: &str) -> Trouble {
     }
 }
 
-fn from_kind(kind: ErrorKind, tls: bool) -> Option<Trouble> {
+fn from_kind(kind: ErrorKind, endpoint: &Uri) -> Option<Trouble> {
     Some(match kind {
         ErrorKind::ConnectionRefused => trouble("connection refused", "no Collector listens there (yet)"),
         ErrorKind::TimedOut => late("connection"),
@@ -137,12 +140,19 @@ fn from_kind(kind: ErrorKind, tls: bool) -> Option<Trouble> {
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::UnexpectedEof
-        | ErrorKind::NotConnected => trouble(
-            "the peer closes the connection",
-            if tls { "it may be restarting" } else { "it may be restarting, or want TLS (write https://)" },
-        ),
+        | ErrorKind::NotConnected => closed(endpoint),
         _ => return None,
     })
+}
+
+fn closed(endpoint: &Uri) -> Trouble {
+    let advice = match (endpoint.scheme_str(), endpoint.port_u16()) {
+        // Whether an HTTP/1 server answers what it does not understand, or just closes, is a matter of timing.
+        (_, Some(4318)) => "4318 is the port of OTLP/HTTP; OTLP/gRPC is on 4317",
+        (Some("https"), _) => "it may be restarting",
+        _ => "it may be restarting, or want TLS (write https://)",
+    };
+    trouble("the peer closes the connection", advice)
 }
 
 /// The innermost of the texts.

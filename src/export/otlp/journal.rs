@@ -80,15 +80,19 @@ impl Journal {
         Some(Line::new(Level::INFO, text))
     }
 
-    /// A batch was not taken, and waits.
-    pub(super) fn failed(&mut self, now: Instant, trouble: &Trouble, waiting: u64) -> Option<Line> {
+    /// A batch was not taken; `waiting` are left, and `meanwhile` says what becomes of them.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        trouble: &Trouble,
+        meanwhile: &str,
+        waiting: u64,
+    ) -> Option<Line> {
         self.sentence = format!("waiting: {trouble}");
         let endpoint = &self.endpoint;
         let (level, text) = match &mut self.state {
-            State::New => (Level::INFO, format!("waiting for {endpoint}: {trouble}; data is kept meanwhile")),
-            State::Delivering => {
-                (Level::WARN, format!("{endpoint} takes no more: {trouble}; data is kept meanwhile"))
-            }
+            State::New => (Level::INFO, format!("waiting for {endpoint}: {trouble}; {meanwhile}")),
+            State::Delivering => (Level::WARN, format!("{endpoint} takes no more: {trouble}; {meanwhile}")),
             State::Out { told, .. } if now.saturating_duration_since(*told) < SUMMARY => return None,
             State::Out { since, told } => {
                 *told = now;
@@ -146,39 +150,42 @@ impl Sometimes {
 mod tests {
     use super::*;
 
+    const KEPT: &str = "data is kept meanwhile";
+
     fn refused() -> Trouble {
         Trouble { problem: "connection refused".to_owned(), advice: "no Collector listens there (yet)" }
     }
 
     fn journal() -> (Journal, Instant) {
-        (Journal::new("http://c:4317/".to_owned()), Instant::now())
+        (Journal::new("http://c:4317".to_owned()), Instant::now())
     }
 
     #[test]
     fn a_start_without_a_collector_says_once_that_it_waits() {
         let (mut journal, now) = journal();
-        let line = journal.failed(now, &refused(), 1).unwrap();
-        let text = "waiting for http://c:4317/: connection refused: no Collector listens there (yet); data is kept meanwhile";
+        let line = journal.failed(now, &refused(), KEPT, 1).unwrap();
+        let text = "waiting for http://c:4317: connection refused: no Collector listens there (yet); data is kept meanwhile";
         assert_eq!(line, Line::new(Level::INFO, text.to_owned()));
         for second in 1..300 {
-            assert_eq!(journal.failed(now + Duration::from_secs(second), &refused(), second), None);
+            assert_eq!(journal.failed(now + Duration::from_secs(second), &refused(), KEPT, second), None);
         }
         let line = journal.delivered(now + Duration::from_secs(299), 19).unwrap();
-        assert_eq!(line.text, "delivering to http://c:4317/ again after 299 s; 20 batches were kept");
+        assert_eq!(line.text, "delivering to http://c:4317 again after 299 s; 20 batches were kept");
         assert_eq!(journal.sentence, "delivering");
     }
 
     #[test]
     fn an_hour_of_outage_is_twelve_lines_and_the_two_changes() {
         let (mut journal, now) = journal();
-        assert_eq!(journal.delivered(now, 0).unwrap().text, "delivering to http://c:4317/");
+        assert_eq!(journal.delivered(now, 0).unwrap().text, "delivering to http://c:4317");
         let at = |second| now + Duration::from_secs(second);
-        let lines: Vec<Line> = (1..=3600).filter_map(|s| journal.failed(at(s), &refused(), s / 15)).collect();
+        let lines: Vec<Line> =
+            (1..=3600).filter_map(|s| journal.failed(at(s), &refused(), KEPT, s / 15)).collect();
         assert_eq!(lines.len(), 12);
-        assert!(lines[0].text.starts_with("http://c:4317/ takes no more: connection refused"));
+        assert!(lines[0].text.starts_with("http://c:4317 takes no more: connection refused"));
         assert_eq!(
             lines[1].text,
-            "waiting for http://c:4317/ for 5 min: connection refused: no Collector listens there (yet); 20 batches are kept"
+            "waiting for http://c:4317 for 5 min: connection refused: no Collector listens there (yet); 20 batches are kept"
         );
         assert!(journal.delivered(at(3601), 0).is_some());
         assert!(journal.delivered(at(3602), 0).is_none());

@@ -68,6 +68,8 @@ pub struct Pace {
     pub probe: Duration,
     /// The most that a peer's wish is followed.
     pub wish: Duration,
+    /// From one call to the next while all goes well: after an outage, what was kept does not come at once.
+    pub gap: Duration,
 }
 
 impl Default for Pace {
@@ -77,6 +79,8 @@ impl Default for Pace {
             most: Duration::from_secs(30),
             probe: Duration::from_secs(30),
             wish: Duration::from_mins(5),
+            // A day's batches of 15 s are through in two minutes.
+            gap: Duration::from_millis(20),
         }
     }
 }

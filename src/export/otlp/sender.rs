@@ -24,6 +24,7 @@ pub(super) struct Sender {
     /// For a whole call, from the first byte to the last trailer.
     deadline: Duration,
     backoff: Backoff,
+    gap: Duration,
     size: Size,
     /// What the packer reads of `size`.
     limit: Arc<AtomicUsize>,
@@ -40,11 +41,11 @@ impl Sender {
         pace: Pace,
         limit: Arc<AtomicUsize>,
     ) -> Self {
-        let journal = Journal::new(target.endpoint.to_string());
+        let journal = Journal::new(target.name());
         let size = Size::new(limit.load(Ordering::Relaxed));
-        let backoff = Backoff::new(pace);
+        let (backoff, gap) = (Backoff::new(pace), pace.gap);
         let mut sender =
-            Self { road, target, headers, deadline, backoff, size, limit, journal, connection: None };
+            Self { road, target, headers, deadline, backoff, gap, size, limit, journal, connection: None };
         sender.say(None);
         sender
     }
@@ -57,7 +58,10 @@ impl Sender {
             let began = Instant::now();
             let result = self.attempt(&entry).await;
             self.road.stats().lock().export.duration = Some(began.elapsed());
-            let pause = self.settle(&entry, result);
+            let mut pause = self.settle(&entry, result);
+            if pause.is_zero() && patient {
+                pause = self.gap.saturating_sub(began.elapsed());
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 _ = draining.changed(), if patient => patient = false,
@@ -101,7 +105,7 @@ impl Sender {
         let trouble = explain(&self.target.endpoint, failure);
         let happened = match failure {
             Failure::Refused(refusal) => {
-                tracing::debug!(code = ?refusal.code, message = shown(&refusal.message), "the peer refused");
+                tracing::debug!(code = ?refusal.code, words = shown(&refusal.message), "the peer refused");
                 Happened::Refused(refusal.code, refusal.retry_after)
             }
             Failure::Broken(_) => Happened::Broken,
@@ -112,11 +116,11 @@ impl Sender {
         }
         match action {
             Action::Retry(wish) => {
-                self.fail(now, &trouble);
+                self.fail(now, &trouble, "data is kept meanwhile");
                 self.backoff.wait(wish, fastrand::f64())
             }
             Action::Hold => {
-                self.fail(now, &trouble);
+                self.fail(now, &trouble, "one batch is tried now and then, the others are kept");
                 self.backoff.probe(fastrand::f64())
             }
             Action::Drop => self.give_up(now, &trouble, entry),
@@ -128,8 +132,8 @@ impl Sender {
         }
     }
 
-    fn fail(&mut self, now: Instant, trouble: &Trouble) {
-        let line = self.journal.failed(now, trouble, self.road.waiting());
+    fn fail(&mut self, now: Instant, trouble: &Trouble, meanwhile: &str) {
+        let line = self.journal.failed(now, trouble, meanwhile, self.road.waiting());
         self.say(line);
     }
 

@@ -68,11 +68,11 @@ fn resources_that_fit_are_one_request() {
 #[test]
 fn compression_is_told_by_the_bytes() {
     let resources = [resource(0, &[10])];
-    let plain = pack(&resources, 1 << 20, Compression::None).batches.remove(0).0;
-    assert_eq!(Compression::of(&plain), Compression::None);
-    assert_eq!(unpack(&plain).resource_metrics, resources);
-    let gzip = pack(&resources, 1 << 20, Compression::Gzip).batches.remove(0).0;
-    assert_eq!(Compression::of(&gzip), Compression::Gzip);
+    for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+        let bytes = pack(&resources, 1 << 20, compression).batches.remove(0).0;
+        assert_eq!(Compression::of(&bytes), compression);
+        assert_eq!(unpack(&bytes).resource_metrics, resources);
+    }
 }
 
 #[test]
