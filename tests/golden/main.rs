@@ -18,13 +18,19 @@ mod support;
 
 use std::path::Path;
 
+/// Whether the texts are to be written.
+#[cfg(test)]
+fn updating() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
 /// Compares a text with the one in `tests/<path>`, or writes it there. Where it tells a path of this machine,
 /// that is below the root of the fixture.
 #[cfg(test)]
 fn compare(path: &str, found: &str, root: &Path) {
     let found = found.replace(&root.display().to_string(), "<root>");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path);
-    if std::env::var_os("UPDATE").is_some() {
+    if updating() {
         std::fs::write(&file, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
