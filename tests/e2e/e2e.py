@@ -15,6 +15,7 @@ from pathlib import Path
 import checks_endpoint
 import checks_input
 import checks_late
+import checks_processes
 import checks_promtool
 import checks_roads
 import checks_scope
@@ -27,6 +28,7 @@ GROUPS = {
     "input": checks_input.run,
     "promtool": checks_promtool.run,
     "values": checks_values.run,
+    "processes": checks_processes.run,
     "scope": checks_scope.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,

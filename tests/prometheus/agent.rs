@@ -127,7 +127,7 @@ impl Drop for Agent {
 /// Everything until the server closes or resets the connection.
 pub(crate) fn to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 65536];
+    let mut piece = [0; 8192];
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         bytes.extend_from_slice(&piece[..read]);
     }

@@ -184,6 +184,15 @@ fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes received and sent over all interfaces in a text of `/proc/<pid>/net/dev` but the loopback.
+pub(super) fn total(text: &str) -> Option<(u64, u64)> {
+    let interfaces = dev::parse(text).ok()?;
+    let sum = |of: fn(&Interface) -> u64| {
+        interfaces.iter().filter(|i| &*i.name != "lo").map(of).fold(0, u64::saturating_add)
+    };
+    Some((sum(|i| i.received.bytes), sum(|i| i.sent.bytes)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Section;

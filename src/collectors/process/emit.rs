@@ -7,7 +7,7 @@ use super::group::Groups;
 use super::table::{Age, Process, Usage};
 use super::{
     COUNT, CPU_TIME, CPU_UTILIZATION, DESCRIPTORS, DISK_IO, DISK_OPERATIONS, FAULTS, MEMBERS, MEMORY,
-    MEMORY_UTILIZATION, SIGNALS, SWITCHES, THREADS, UPTIME, VIRTUAL,
+    MEMORY_UTILIZATION, NETWORK_IO, SIGNALS, SWITCHES, THREADS, UPTIME, VIRTUAL,
 };
 
 /// What the values of one reading are computed with.
@@ -98,6 +98,10 @@ fn one(process: &Process, moment: &Moment, out: &mut Reading) {
         );
         let calls = [("read", io.read_calls), ("write", io.write_calls)];
         pair(entity, &DISK_OPERATIONS, "disk.io.direction", calls, out);
+    }
+    if let Some(traffic) = detail.traffic {
+        let bytes = [("receive", traffic.received), ("transmit", traffic.sent)];
+        pair(entity, &NETWORK_IO, "network.io.direction", bytes, out);
     }
     if let Some(status) = &detail.status {
         let switches = [("voluntary", status.voluntary), ("involuntary", status.involuntary)];

@@ -80,9 +80,11 @@ impl<'a> Facts<'a> {
         self.executable.get_or_init(read).as_deref()
     }
 
-    /// The base name of the executable; the kernel's name where there is no path.
+    /// The base name of the executable; the kernel's name where there is no path, and where the program is in
+    /// a file of memory that has none (memfd_create(2)).
     pub(super) fn executable_name(&self) -> &str {
-        let base = self.executable_path().and_then(|path| path.rsplit('/').next());
+        let path = self.executable_path().filter(|path| !path.starts_with("/memfd:"));
+        let base = path.and_then(|path| path.rsplit('/').next());
         base.filter(|base| !base.is_empty()).unwrap_or(&self.name)
     }
 

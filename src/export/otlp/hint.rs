@@ -67,7 +67,6 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
-    let tls = endpoint.scheme_str() == Some("https");
     if let Some(Late(step)) = chain(error).find_map(|error| error.downcast_ref()) {
         return late(step);
     }

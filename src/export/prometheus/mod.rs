@@ -13,6 +13,8 @@ mod answer;
 mod bind;
 mod bridge;
 mod connection;
+#[cfg(test)]
+mod fixture;
 mod flight;
 mod html;
 mod names;

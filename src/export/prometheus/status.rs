@@ -57,8 +57,8 @@ impl State {
 const REMEDIES: [(&str, &str); 6] = [
     (
         "permission",
-        "the agent may not read it: run it as root, or give it the capabilities CAP_SYS_PTRACE and \
-         CAP_DAC_READ_SEARCH",
+        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run it \
+         as root; some systems refuse even root",
     ),
     (
         "timeout",
@@ -122,7 +122,9 @@ fn verdict(out: &mut String, states: &[(&Spec, State)], export: &ExportStats) ->
         names.collect::<Vec<_>>().join(", ")
     };
     let (failing, partly) = (names(State::Failing), names(State::Partly));
-    let class = match (failing.is_empty(), partly.is_empty()) {
+    let good = failing.is_empty() && partly.is_empty();
+    let waiting = export.queue.is_some() && export.state.starts_with("waiting");
+    let class = match (failing.is_empty(), good && !waiting) {
         (false, _) => "bad",
         (true, false) => "warn",
         (true, true) => "good",
@@ -134,7 +136,7 @@ fn verdict(out: &mut String, states: &[(&Spec, State)], export: &ExportStats) ->
     if !partly.is_empty() {
         write!(out, "<b>Collected in part: {partly}.</b> ")?;
     }
-    if class == "good" {
+    if good {
         out.push_str("<b>All collectors that are on are good.</b> ");
     }
     match &export.queue {
