@@ -22,7 +22,7 @@ def breaks(run, manner):
         run.at_least("connections seen", 3, peer.seen)
         with Receiver(ADDRESS, arrived):
             healed = time.time()
-            healing(run, arrived, healed, most=30.0)
+            healing(run, arrived, healed)
             settled(arrived, healed)
             finish(run, subject, arrived)
 

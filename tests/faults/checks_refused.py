@@ -16,7 +16,7 @@ UNAVAILABLE = 14
 def refused(run):
     arrived = Arrived()
     receiver = Receiver(ADDRESS, arrived)
-    with agent(run) as subject, receiver.start():
+    with agent(run) as subject, receiver:
         subject.start()
         time.sleep(5)
         before = subject.log().count("\n")
@@ -81,6 +81,6 @@ def ambiguous(run):
             time.sleep(30)
         with Receiver(ADDRESS, arrived):
             healed = time.time()
-            healing(run, arrived, healed, most=30.0)
+            healing(run, arrived, healed)
             settled(arrived, healed)
             finish(run, subject, arrived, duplicates=peer.seen)

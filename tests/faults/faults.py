@@ -133,7 +133,7 @@ def tell(row, figures, took, directory):
                    "ok" if figure["good"] else "FAILED"))
     if not all(figure["good"] for figure in figures):
         for path in sorted((directory / row.id).glob("*.log")):
-            tail = path.read_text(errors="replace").splitlines()[-12:]
+            tail = path.read_text(errors="replace").splitlines()[-8:]
             print(f"# the end of {row.id}/{path.name}:", *(f"#   {text[:300]}" for text in tail), sep="\n")
     sys.stdout.flush()
     return [{"row": row.id, "fault": row.fault} | figure for figure in figures]

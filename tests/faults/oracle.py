@@ -24,7 +24,9 @@ class Request:
     size: int  # bytes, not compressed
     points: int
     peer: str
-    ticks: list = field(default_factory=list)  # nanoseconds since 1970
+    ticks: list = field(default_factory=list)  # the witness's, in nanoseconds since 1970
+    began: int = 0  # the earliest time of any point: when the collection began
+    processes: list = field(default_factory=list)  # each with the time of its reading
     outcomes: dict = field(default_factory=dict)  # outcome to points, as the agent counts them
     waiting: int | None = None  # batches, as the agent counts them
     attempt: float | None = None  # seconds of the agent's last attempt
@@ -59,14 +61,19 @@ def decode(message, at, peer):
     parsed = ExportMetricsServiceRequest.FromString(message)
     request = Request(at, hashlib.sha256(message).digest(), len(message), 0, peer)
     for of_resource in parsed.resource_metrics:
+        pids = [a.value.int_value for a in of_resource.resource.attributes if a.key == "process.pid"]
         for of_scope in of_resource.scope_metrics:
             for metric in of_scope.metrics:
-                _add(request, metric, getattr(metric, metric.WhichOneof("data")).data_points)
+                points = getattr(metric, metric.WhichOneof("data")).data_points
+                _add(request, metric, points)
+                request.processes.extend((pid, points[0].time_unix_nano) for pid in pids)
     return request
 
 
 def _add(request, metric, points):
     request.points += len(points)
+    earliest = min(p.time_unix_nano for p in points)
+    request.began = min(request.began or earliest, earliest)
     if metric.name == WITNESS:
         request.ticks.extend(p.time_unix_nano for p in points)
     elif metric.name == "hostmeter.export.points":
@@ -96,22 +103,34 @@ class Verdict:
 def judge(requests, interval):
     unique = list({r.digest: r for r in reversed(requests)}.values())[::-1]
     times = [t for r in unique for t in r.ticks]
-    if not times:
-        raise RuntimeError("nothing arrived")
+    lost, _, disorder = in_order(times, interval)
+    late = lateness([r.began for r in unique], interval)
+    return Verdict(len(set(times)) + lost, lost, len(requests) - len(unique), disorder, _books(unique), late)
+
+
+def in_order(times, interval):
+    """Of ticks in order of arrival: how many are missing, doubled and out of order."""
+    places = [place for place, _ in _places(times, interval)]
+    lost = len(set(range(min(places), max(places) + 1)) - set(places))
+    first = list(dict.fromkeys(times))
+    return lost, len(times) - len(first), sum(later < earlier for earlier, later in zip(first, first[1:]))
+
+
+def lateness(times, interval):
+    """The milliseconds by which 99 of 100 ticks at the most miss their place."""
+    off = sorted(abs(off) / 1e6 for _, off in _places(times, interval))
+    return off[min(int(len(off) * 0.99), len(off) - 1)]
+
+
+def _places(times, interval):
+    """The place of each tick in the row of all, and by how much it misses that."""
+    if len(times) < 3:
+        raise RuntimeError(f"{len(times)} ticks arrived")
     # The last collection is the end of the program and no tick.
-    regular = times[:-1] if len(times) > 2 else times
+    regular = sorted(set(times))[:-1]
     phase = _phase(regular, interval)
-    places = [round((t - phase) / (interval * SECOND)) for t in regular]
-    wanted = set(range(min(places), max(places) + 1))
-    off = sorted(abs(t - phase - n * interval * SECOND) / 1e6 for t, n in zip(regular, places))
-    return Verdict(
-        ticks=len(wanted),
-        lost=len(wanted - set(places)),
-        duplicated=len(requests) - len(unique),
-        disorder=sum(later < earlier for earlier, later in zip(times, times[1:])),
-        books=_books(unique),
-        late=off[min(int(len(off) * 0.99), len(off) - 1)],
-    )
+    numbered = [(round((t - phase) / (interval * SECOND)), t) for t in regular]
+    return [(n, t - phase - n * interval * SECOND) for n, t in numbered]
 
 
 def _phase(times, interval):
