@@ -9,7 +9,7 @@ from peers import Peer
 from receiver import Receiver
 from report import wait_for
 from row import row
-from world import ADDRESS, Attempts, agent, finish, healing, nft, nft_off, settled
+from world import ADDRESS, Attempts, agent, certificate, finish, healing, nft, nft_off, settled
 
 
 def breaks(run, manner):
@@ -99,3 +99,37 @@ def lossy(run):
         run.at_least("requests delivered meanwhile", 1, during)
         # Each answer that was too late is a request that was taken and is sent again.
         finish(run, subject, arrived, duplicates=60 // 10)
+
+
+@row("N16b", "a road of 64 kbit/s, for 60 s", seconds=150)
+def narrow(run):
+    # The road takes no packet larger than its bucket.
+    subprocess.run("ip link set lo mtu 1500 && tc qdisc add dev lo root tbf rate 64kbit burst 4kb latency 2s",
+                   shell=True, check=True)
+    arrived = Arrived()
+    with Receiver(ADDRESS, arrived), agent(run, interval=5, OTEL_METRICS_EXPORTER="otlp") as subject:
+        subject.launch()
+        begun = time.time()
+        time.sleep(60)
+        run.at_least("requests delivered meanwhile", 10, len(arrived.since(begun)))
+        finish(run, subject, arrived, interval=5)
+
+
+@row("N14a", "certificates that nobody knows, or for another name", seconds=120)
+def certificates(run):
+    good, unknown = certificate(run.directory, "good"), certificate(run.directory, "unknown")
+    other = certificate(run.directory, "other", "127.0.0.9")
+    known = run.directory / "known.pem"
+    known.write_bytes(good.pair[1] + other.pair[1])
+    arrived = Arrived()
+    with agent(run, f"https://{ADDRESS}", SSL_CERT_FILE=known) as subject:
+        subject.start()
+        for wrong in (unknown, other):
+            with Receiver(ADDRESS, arrived, tls=wrong.pair):
+                time.sleep(10)
+            run.same(f"requests sent to {wrong.file.stem}", 0, len(arrived))
+        with Receiver(ADDRESS, arrived, tls=good.pair):
+            healed = time.time()
+            healing(run, arrived, healed)
+            settled(arrived, healed)
+            finish(run, subject, arrived)

@@ -58,6 +58,8 @@ def limited(run):
     narrow = ["--set=processors.memory_limiter.limit_mib=2", "--set=processors.memory_limiter.spike_limit_mib=1"]
     with Collector(run.directory, extra=[UNBATCHED, *narrow]) as collector:
         collector.start()
+        # The limiter looks at the memory once a second.
+        time.sleep(3)
         with agent(run, f"http://{collector.grpc}") as subject:
             subject.start()
             time.sleep(20)

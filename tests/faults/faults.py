@@ -23,8 +23,8 @@ from row import ROWS, Run
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 8
-# A world of its own; whatever is in it is killed with the process that made it.
-WORLD = ("unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
+# A world of its own; whatever is in it is killed with the process that made it, and that one with this.
+WORLD = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
 
 
 def main():
@@ -71,23 +71,12 @@ def drive(options):
         if not rows:
             sys.exit(f"no row begins with {' or '.join(options.only)}; there are: {' '.join(ROWS)}")
     directory = Path(tempfile.mkdtemp(prefix="hostmeter-faults-"))
-    running = []
     print(line("fault", "promised", "measured", ""), flush=True)
     all_figures = []
     try:
-        with ThreadPoolExecutor(options.at_once) as pool:
-            # The longest first, so that none is left alone at the end; told in the order of the catalogue.
-            began = {row.id: pool.submit(one, row, directory, options, running)
-                     for row in sorted(rows, key=lambda row: -seconds(row, options))}
-            try:
-                for row in rows:
-                    figures, took = began[row.id].result()
-                    all_figures += tell(row, figures, took, directory)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in running:
-                    process.kill()
-                raise
+        for alone in (False, True):
+            all_figures += together([row for row in rows if row.alone == alone], 1 if alone else options.at_once,
+                                    directory, options)
     finally:
         if options.keep:
             print(f"# kept: {directory}", file=sys.stderr)
@@ -98,6 +87,23 @@ def drive(options):
     passed = sum(figure["good"] for figure in all_figures)
     print(f"{passed} passed, {len(all_figures) - passed} failed", flush=True)
     return 0 if passed == len(all_figures) else 1
+
+
+def together(rows, at_once, directory, options):
+    """Runs rows so many at a time, the longest first, and tells of them in the order of the catalogue."""
+    figures, running = [], []
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = {row.id: pool.submit(one, row, directory, options, running)
+                 for row in sorted(rows, key=lambda row: -seconds(row, options))}
+        try:
+            for row in sorted(rows, key=lambda row: row.id):
+                figures += tell(row, *begun[row.id].result(), directory)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.kill()
+            raise
+    return figures
 
 
 def seconds(row, options):

@@ -24,7 +24,9 @@ class Peer:
         self.manner = manner
         self.listener = socket.create_server((host, int(port)))
         self.sockets = []
+        # How many connections there were, and how long each was there.
         self.seen = 0
+        self.durations = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -38,11 +40,17 @@ class Peer:
             threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
 
     def _serve(self, accepted):
+        begun = time.monotonic()
         try:
             self.manner(accepted)
         except (OSError, h2.exceptions.ProtocolError):
             pass
+        self.durations.append(time.monotonic() - begun)
         accepted.close()
+
+    def longest(self):
+        """Seconds of the longest connection; nothing where there was none."""
+        return max(self.durations, default=None)
 
     def stop(self):
         # Closing alone would leave the thread in `accept`, and the port with it.

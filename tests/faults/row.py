@@ -24,15 +24,17 @@ class Row:
     long_seconds: int
     # Not part of the short form.
     long_only: bool
+    # It needs the machine for itself.
+    alone: bool
     show: callable
 
 
-def row(id, fault, seconds, long_seconds=None, long_only=False):
+def row(id, fault, seconds, long_seconds=None, long_only=False, alone=False):
     """Registers a row."""
     def register(show):
         if id in ROWS:
             raise ValueError(f"{id} twice")
-        ROWS[id] = Row(id, fault, seconds, long_seconds or seconds, long_only, show)
+        ROWS[id] = Row(id, fault, seconds, long_seconds or seconds, long_only, alone, show)
         return show
     return register
 

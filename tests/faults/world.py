@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from components import Agent
@@ -67,7 +68,7 @@ def healing(run, arrived, healed, most=5.0):
 
 def on_time(run, verdict, machine):
     """The ticks' haste against that of the machine, which is shared with whatever else runs."""
-    run.figure("ticks miss their place, p99", f"<= 50 ms + {machine.late:.0f} ms (this machine's own)",
+    run.figure("ticks miss their place, p99", f"<= 50 ms + this machine's own {machine.late:.0f} ms",
                f"{verdict.late:.0f} ms", verdict.late <= 50 + machine.late)
 
 
@@ -89,7 +90,7 @@ class Attempts:
 
     def __init__(self, port=4317):
         self.port = f"{port:04X}"
-        self.seen = {}
+        self._seen = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -97,8 +98,8 @@ class Attempts:
         while not self._end.wait(0.05):
             now = time.monotonic()
             for local in self.sockets():
-                first, _ = self.seen.get(local, (now, now))
-                self.seen[local] = (first, now)
+                first, _ = self._seen.get(local, (now, now))
+                self._seen[local] = (first, now)
 
     def sockets(self):
         """The local ports of the client's side."""
@@ -114,9 +115,31 @@ class Attempts:
         self._end.set()
         self._thread.join()
 
+    @property
+    def seen(self):
+        """How many."""
+        return len(self._seen)
+
     def longest(self):
-        """Seconds of the longest connection; nothing where there was none."""
-        return max((last - first for first, last in self.seen.values()), default=None)
+        """Seconds; nothing where there was none."""
+        return max((last - first for first, last in self._seen.values()), default=None)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    file: Path
+    pair: tuple  # the key and the certificate, as the receiver wants them
+
+
+def certificate(directory, name, address="127.0.0.1"):
+    """A key and a certificate that vouches for itself."""
+    key, cert = directory / f"{name}.key", directory / f"{name}.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}",
+         "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", cert],
+        check=True, capture_output=True)
+    return Certificate(cert, (key.read_bytes(), cert.read_bytes()))
 
 
 def nft(*rules):
