@@ -1,6 +1,7 @@
 """A row of the table: one fault, shown in a world of its own, and the figures that came out.
 
-A file `checks_*.py` beside this one is found by itself. Each row in it is a function:
+A file `checks_*.py` beside this one is found by itself: whoever has rows of another kind, such as D for the disk,
+adds a file and changes none. Each row in it is a function:
 
     @row("N01", "the Collector is refused for 90 s", seconds=150)
     def refused(run):

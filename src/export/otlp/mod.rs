@@ -9,6 +9,7 @@
 //! ever: each step has a deadline, and what fails is judged by one table, in `retry.rs`.
 
 mod connection;
+mod direct;
 mod grpc;
 mod hint;
 mod journal;

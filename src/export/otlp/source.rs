@@ -52,7 +52,7 @@ impl Source for OtlpLane {
         let (result, snapshot) =
             self.lane.collect(budget, |snapshot| (self.reader.collect(&mut collected), snapshot.clone()));
         match result {
-            Ok(()) => request::build(&collected, &snapshot, &mut self.ledger, emit),
+            Ok(()) => request::build(&collected, &snapshot, self.lane.direct(), &mut self.ledger, emit),
             Err(error) => tracing::error!(%error, "the metrics SDK gave nothing; please report this"),
         }
     }

@@ -55,10 +55,16 @@ struct Bench {
     cell: Cell,
     _provider: SdkMeterProvider,
     ledger: Ledger,
+    direct: Vec<&'static Metric>,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With instruments for all metrics but those of `direct`.
+    fn with(direct: &[&'static Metric]) -> Self {
         let reader = Reader(Arc::new(ManualReader::default()));
         let resource = SdkResource::builder_empty()
             .with_attributes([
@@ -69,10 +75,11 @@ impl Bench {
         let provider =
             SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build();
         let (meter, cell) = (provider.meter("hostmeter"), Cell::default());
-        for metric in ALL.iter().chain(OTHERS) {
+        let is_direct = |metric: &Metric| direct.iter().any(|known| std::ptr::eq(*known, metric));
+        for metric in ALL.iter().chain(OTHERS).filter(|metric| !is_direct(metric)) {
             register(&meter, metric, &cell, EntityForm::Reference);
         }
-        Self { reader, cell, _provider: provider, ledger: Ledger::default() }
+        Self { reader, cell, _provider: provider, ledger: Ledger::default(), direct: direct.to_vec() }
     }
 
     fn send(&mut self, readings: Vec<Arc<Reading>>) -> Vec<ResourceMetrics> {
@@ -81,7 +88,7 @@ impl Bench {
         let mut collected = SdkResourceMetrics::default();
         self.reader.collect(&mut collected).unwrap();
         let mut out = Vec::new();
-        build(&collected, &snapshot, &mut self.ledger, &mut |resource| out.push(resource));
+        build(&collected, &snapshot, &self.direct, &mut self.ledger, &mut |resource| out.push(resource));
         out
     }
 }
@@ -225,4 +232,31 @@ fn an_end_is_told_once_at_the_place_where_the_series_was() {
     let again = bench.send(run(2_030, &["a"], &[7], false));
     assert!(!lines(&again).iter().any(|line| line.contains("flags")));
     assert_eq!(again.len(), 2, "one resource for the host and one for the process that is left");
+}
+
+#[test]
+fn points_straight_from_the_reading_are_those_that_come_through_the_instruments() {
+    let all: Vec<&'static Metric> = ALL.iter().chain(OTHERS).copied().collect();
+    let (mut through, mut straight) = (Bench::new(), Bench::with(&all));
+    for (second, pids) in [(2_000, vec![7, 8, 9]), (2_015, vec![9, 7]), (2_030, vec![7, 11])] {
+        let mut host = reading(second);
+        host.push(&LEVEL, vec![("device", "sda".to_owned().into())], -4_i64);
+        for pid in pids {
+            let entity = host.entity(process(pid, "sh", 1_500 + pid as u64));
+            for direction in ["read", "write"] {
+                host.push_of(entity, &COUNT, vec![("direction", direction.into())], second * pid as u64);
+            }
+            host.push_of(entity, &TIME, vec![], second as f64 / 7.0);
+            host.push_of(entity, &SHARE, vec![("z", "1".into()), ("a", Text::Int(2))], 0.5);
+        }
+        let readings = vec![Arc::new(host), other(second)];
+        let sorted = |sent: &[ResourceMetrics]| {
+            let mut lines = lines(sent);
+            lines.sort_unstable();
+            lines
+        };
+        let expected = sorted(&through.send(readings.clone()));
+        assert!(expected.len() > 10);
+        assert_eq!(sorted(&straight.send(readings)), expected, "at {second}");
+    }
 }
