@@ -189,6 +189,7 @@ impl Push {
     fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = push_settings(config, measuring)?;
         let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let lane = lane.every(settings.interval);
         Ok(Self { lane, settings })
     }
 }

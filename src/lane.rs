@@ -15,7 +15,7 @@ use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 
 use crate::instruments::{Cell, EntityForm, register};
 use crate::metric::{Metric, Snapshot};
-use crate::sampler::Sampler;
+use crate::sampler::{FRESH, Sampler};
 
 /// The version of the semantic conventions that the names follow.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
@@ -32,6 +32,7 @@ const LARGE: usize = 1000;
 pub struct Lane {
     sampler: Arc<Sampler>,
     cell: Cell,
+    age: Duration,
     /// Kept because the reader only holds a weak reference to its pipeline.
     _provider: SdkMeterProvider,
     collecting: Mutex<()>,
@@ -67,7 +68,13 @@ impl Lane {
         for wanted in &wanted {
             register(&meter, wanted.metric, &cell, form);
         }
-        Self { sampler, cell, _provider: provider, collecting: Mutex::new(()), direct }
+        Self { sampler, cell, age: FRESH, _provider: provider, collecting: Mutex::new(()), direct }
+    }
+
+    /// The same for somebody to whom a snapshot of that age is too old.
+    #[must_use]
+    pub fn within(self, age: Duration) -> Self {
+        Self { age, ..self }
     }
 
     /// The metrics without an instrument, which the way out writes from the snapshot itself.
@@ -78,7 +85,7 @@ impl Lane {
     /// Takes a fresh snapshot within `budget`, and runs `collect`, in which the reader sees just that one.
     pub fn collect<T>(&self, budget: Duration, collect: impl FnOnce(&Snapshot) -> T) -> T {
         // Waited for before the lock is taken: who has little time must not wait for another's budget.
-        let snapshot = self.sampler.snapshot(budget);
+        let snapshot = self.sampler.snapshot_within(self.age, budget);
         let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         self.cell.set(Arc::clone(&snapshot));
         let out = collect(&snapshot);
