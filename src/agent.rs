@@ -209,7 +209,21 @@ fn push_settings(config: &Config, measuring: &Measuring) -> Result<otlp::Setting
         config::Compression::Zstd => otlp::Compression::Zstd,
         config::Compression::None => otlp::Compression::None,
     };
+    let said = &config.otlp;
     let mut settings = otlp::Settings::new(endpoint);
+    settings.target.protocol = match said.protocol {
+        config::Protocol::Grpc => otlp::Protocol::Grpc,
+        config::Protocol::HttpProtobuf => otlp::Protocol::HttpProtobuf,
+    };
+    settings.security = otlp::Security {
+        ca_file: said.tls.ca_file.clone(),
+        cert_file: said.tls.cert_file.clone(),
+        key_file: said.tls.key_file.clone(),
+        server_name: said.tls.server_name.clone(),
+        bearer_token_file: said.bearer_token_file.clone(),
+        headers_file: said.headers_file.clone(),
+        ..otlp::Security::default()
+    };
     settings.interval = config.otlp.interval;
     settings.timeout = config.otlp.timeout;
     settings.headers = headers;

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+mod authority;
 mod codes;
 mod faults;
 mod lane;
 mod server;
+mod tls;
 
 use std::time::Duration;
 
