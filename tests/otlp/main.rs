@@ -10,6 +10,7 @@ mod faults;
 mod lane;
 mod server;
 mod tls;
+mod web;
 
 use std::time::Duration;
 
