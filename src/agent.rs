@@ -188,7 +188,13 @@ impl Pull {
 impl Push {
     fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = push_settings(config, measuring)?;
-        let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let temporality = match config.otlp.temporality {
+            config::Temporality::Delta => otlp::Temporality::Delta,
+            // Counters that are read when they are asked for cost less memory as they are.
+            config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
+        };
+        let lane =
+            OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk()).with(temporality);
         Ok(Self { lane, settings })
     }
 }

@@ -190,6 +190,16 @@ static OTLP: Section = Section {
         // The only one that every receiver has to accept; it makes the data about eight times smaller.
         Setting::new("compression", Kind::OneOf(&["gzip", "zstd", "none"]), "gzip", "gzip, zstd or none.")
             .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, otlp::OTEL_EXPORTER_OTLP_COMPRESSION]),
+        // What the host counts, and what Prometheus and most others want.
+        Setting::new(
+            "temporality",
+            Kind::OneOf(&["cumulative", "delta", "lowmemory"]),
+            "cumulative",
+            "What counters say: cumulative, how much since their start; delta, how much since the last push. \
+             With delta, a counter that began before the agent starts without a point. lowmemory is cumulative \
+             here.",
+        )
+        .env(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
         Setting::new(
             "insecure",
             Kind::Bool,

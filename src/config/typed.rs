@@ -146,6 +146,8 @@ pub struct Otlp {
     pub headers_file: Option<PathBuf>,
     /// A file with a token.
     pub bearer_token_file: Option<PathBuf>,
+    /// What counters say.
+    pub temporality: Temporality,
     /// Whether headers and tokens may travel unencrypted to another host.
     pub insecure: bool,
     /// Whom to trust, and who we are.
@@ -176,6 +178,18 @@ pub enum Protocol {
     /// A POST of protobuf.
     #[serde(rename = "http/protobuf")]
     HttpProtobuf,
+}
+
+/// What counters say, by the words of the specification's preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Temporality {
+    /// How much since their start.
+    Cumulative,
+    /// How much since the last push.
+    Delta,
+    /// Whatever takes less memory.
+    Lowmemory,
 }
 
 /// How requests are compressed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostmeter::config::{Compression, Level, Tls, VmId};
+use hostmeter::config::{Compression, Level, Temporality, Tls, VmId};
 use serde::Deserialize;
 
 use crate::Said;
@@ -224,4 +224,12 @@ fn the_variables_for_tls_are_read_and_those_for_metrics_are_stronger() {
     assert_eq!(ca_file, Some("/metrics-ca".into()));
     assert_eq!((cert_file, key_file), (Some("/cert".into()), Some("/metrics-key".into())));
     assert_eq!(server_name.as_deref(), Some("collector"));
+}
+
+#[test]
+fn the_preference_for_deltas_is_read_in_any_case() {
+    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    assert_eq!(Said::default().config().otlp.temporality, Temporality::Cumulative);
+    assert_eq!(Said::default().env(name, "Delta").config().otlp.temporality, Temporality::Delta);
+    assert_eq!(Said::default().env(name, "LowMemory").config().otlp.temporality, Temporality::Lowmemory);
 }

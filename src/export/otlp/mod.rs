@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tick ─▶ source ─▶ request ─▶ pack ─▶ road (queue) ─▶ sender ─▶ call ─▶ connection ─▶ Collector
-//!          (lane)   (ledger)                            (retry,   (grpc, http_protobuf)
+//!          (lane)   (ledger,                            (retry,   (grpc, http_protobuf)
 //!                                                       hint, journal, credentials)
 //! ```
 //!
@@ -27,6 +27,7 @@ mod road;
 mod schedule;
 mod sender;
 mod source;
+mod temporality;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +47,7 @@ pub use json::to_json;
 pub use pack::Compression;
 pub use retry::Pace;
 pub use source::{OtlpLane, Source};
+pub use temporality::Temporality;
 
 use credentials::Credentials;
 use pack::Packer;

@@ -55,6 +55,7 @@ struct Bench {
     cell: Cell,
     _provider: SdkMeterProvider,
     ledger: Ledger,
+    temporality: Temporality,
 }
 
 impl Bench {
@@ -72,7 +73,13 @@ impl Bench {
         for metric in ALL.iter().chain(OTHERS) {
             register(&meter, metric, &cell, EntityForm::Reference);
         }
-        Self { reader, cell, _provider: provider, ledger: Ledger::default() }
+        Self {
+            reader,
+            cell,
+            _provider: provider,
+            ledger: Ledger::default(),
+            temporality: Temporality::Cumulative,
+        }
     }
 
     fn send(&mut self, readings: Vec<Arc<Reading>>) -> Vec<ResourceMetrics> {
@@ -81,7 +88,7 @@ impl Bench {
         let mut collected = SdkResourceMetrics::default();
         self.reader.collect(&mut collected).unwrap();
         let mut out = Vec::new();
-        build(&collected, &snapshot, &mut self.ledger, &mut |resource| out.push(resource));
+        build(&collected, &snapshot, &mut self.ledger, self.temporality, &mut |resource| out.push(resource));
         out
     }
 }
@@ -225,4 +232,39 @@ fn an_end_is_told_once_at_the_place_where_the_series_was() {
     let again = bench.send(run(2_030, &["a"], &[7], false));
     assert!(!lines(&again).iter().any(|line| line.contains("flags")));
     assert_eq!(again.len(), 2, "one resource for the host and one for the process that is left");
+}
+
+#[test]
+fn on_request_a_counter_says_how_much_since_the_last_time() {
+    let mut bench = Bench::new();
+    bench.temporality = Temporality::Delta;
+    let mut run = |second, count: u64, pids: &[i64]| {
+        let mut host = reading(second);
+        host.push(&COUNT, vec![], count);
+        host.push(&LEVEL, vec![], count as i64);
+        for pid in pids {
+            let entity = host.entity(process(*pid, "sh", 2_000 + *pid as u64));
+            host.push_of(entity, &TIME, vec![], 1.5);
+        }
+        bench.send(vec![Arc::new(host)])
+    };
+    assert_eq!(lines(&run(2_000, 7, &[])), ["[] level test.level{} 1000..2000 7"]);
+    let second = run(2_015, 9, &[5]);
+    assert_eq!(
+        lines(&second),
+        [
+            "[] sum test.count{} 2000..2015 2",
+            "[] level test.level{} 1000..2015 9",
+            "[,process.pid=5,process.executable.name=sh] sum test.time{} 2005..2015 1.5",
+        ]
+    );
+    let metrics = &second[0].scope_metrics[0].metrics;
+    let temporality = metrics.iter().map(|metric| match metric.data.as_ref().unwrap() {
+        Data::Sum(sum) => sum.aggregation_temporality(),
+        other => panic!("{other:?}"),
+    });
+    let expected = [AggregationTemporality::Delta, AggregationTemporality::Cumulative];
+    assert!(temporality.eq(expected));
+    let third = ["[] sum test.count{} 2015..2030 0", "[] level test.level{} 1000..2030 9"];
+    assert_eq!(lines(&run(2_030, 9, &[])), third, "deltas need no end");
 }
