@@ -8,6 +8,7 @@ mod authority;
 mod codes;
 mod faults;
 mod lane;
+mod program;
 mod server;
 mod tls;
 mod web;
