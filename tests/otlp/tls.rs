@@ -165,8 +165,8 @@ async fn a_handshake_without_an_end_is_given_up_in_time() {
     let (files, authority) = (Files::new(), Authority::new());
     let mut settings = hasty(&endpoint.replace("http:", "https:"));
     settings.security.ca_file = Some(files.put("ca.pem", &authority.pem));
-    settings.grace = Duration::from_secs(60);
-    settings.target.tls = Duration::from_secs(60);
+    settings.grace = Duration::from_mins(1);
+    settings.target.tls = Duration::from_mins(1);
     let villain = super::server::Villain::serve_at(listener, super::server::Manner::Silent);
     let mut agent = Agent::start(settings);
     until("it is tried", || villain.connections.lock().unwrap().len() == 1).await;

@@ -136,7 +136,7 @@ async fn everything_arrives_once_and_in_order() {
         let seen = server.seen.lock().unwrap();
         assert_eq!(seen.paths[0], "POST /base/v1/metrics");
         let header = |name: &str| seen.headers.get(name).map(|value| value.to_str().unwrap());
-        assert_eq!(header("host"), endpoint.authority().map(|authority| authority.as_str()));
+        assert_eq!(header("host"), endpoint.authority().map(http::uri::Authority::as_str));
         assert_eq!(header("content-type"), Some("application/x-protobuf"));
         assert_eq!((header("content-encoding"), header("api-key")), (name, Some("secret")));
     }

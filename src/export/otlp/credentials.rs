@@ -72,7 +72,7 @@ pub(super) struct Unusable {
     why: String,
 }
 
-fn unusable(what: impl ToString, why: impl ToString) -> Unusable {
+fn unusable(what: &dyn ToString, why: &dyn ToString) -> Unusable {
     Unusable { what: what.to_string(), why: why.to_string() }
 }
 
@@ -117,7 +117,7 @@ impl Credentials {
     /// Nothing is read before the first look.
     pub(super) fn new(security: Security, target: &Target, headers: HeaderMap) -> Self {
         let plan = Plan { security, endpoint: target.endpoint.clone(), protocol: target.protocol, headers };
-        let in_use = Err(unusable("the credentials", "their files do not answer"));
+        let in_use = Err(unusable(&"the credentials", &"their files do not answer"));
         let in_use = if plan.reads_nothing() { plan.load() } else { in_use };
         Self { plan: Arc::new(plan), in_use, stamps: None, looked: None, looking: None, told: None }
     }
@@ -212,7 +212,7 @@ impl Plan {
     fn headers(&self) -> Result<HeaderMap, Unusable> {
         let mut headers = self.headers.clone();
         if let Some(path) = &self.security.headers_file {
-            for (name, value) in parse_headers(&text(path)?).map_err(|why| unusable(path.display(), why))? {
+            for (name, value) in parse_headers(&text(path)?).map_err(|why| unusable(&path.display(), &why))? {
                 headers.insert(name, value);
             }
         }
@@ -220,7 +220,7 @@ impl Plan {
             let text = text(path)?;
             let token = text.trim();
             let value = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| !token.is_empty());
-            let value = value.ok_or_else(|| unusable(path.display(), "no token on one line"))?;
+            let value = value.ok_or_else(|| unusable(&path.display(), &"no token on one line"))?;
             headers.insert(header::AUTHORIZATION, value);
         }
         headers.values_mut().for_each(|value| value.set_sensitive(true));
@@ -231,12 +231,12 @@ impl Plan {
         let Security { ca_file, cert_file, key_file, server_name, .. } = &self.security;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| unusable("TLS", error))?
+            .map_err(|error| unusable(&"TLS", &error))?
             .with_root_certificates(roots(ca_file.as_deref())?);
         let mut config = match (cert_file, key_file) {
             (Some(cert_file), Some(key_file)) => {
                 let certificates = certificates(cert_file)?;
-                let wrong = |why: &dyn ToString| unusable(key_file.display(), why.to_string());
+                let wrong = |why: &dyn ToString| unusable(&key_file.display(), why);
                 let key = PrivateKeyDer::from_pem_slice(&bytes(key_file)?).map_err(|why| wrong(&why))?;
                 builder.with_client_auth_cert(certificates, key).map_err(|why| wrong(&why))?
             }
@@ -248,7 +248,7 @@ impl Plan {
         };
         let host = self.endpoint.host().unwrap_or_default().trim_matches(['[', ']']);
         let name = server_name.as_deref().unwrap_or(host).to_owned();
-        let name = ServerName::try_from(name.clone()).map_err(|why| unusable(name, why))?;
+        let name = ServerName::try_from(name.clone()).map_err(|why| unusable(&name, &why))?;
         Ok(Tls { config: Arc::new(config), name })
     }
 }
@@ -257,7 +257,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Unusable> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca_file {
         for certificate in certificates(path)? {
-            roots.add(certificate).map_err(|why| unusable(path.display(), why))?;
+            roots.add(certificate).map_err(|why| unusable(&path.display(), &why))?;
         }
     } else {
         // One odd file among the system's hundreds must not keep us from using the others.
@@ -265,7 +265,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Unusable> {
         if roots.is_empty() {
             let why =
                 "it has none that can be used; install ca-certificates, or name a file in otlp.tls.ca_file";
-            return Err(unusable("the system's certificate authorities", why));
+            return Err(unusable(&"the system's certificate authorities", &why));
         }
     }
     Ok(roots)
@@ -274,8 +274,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Unusable> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let bytes = bytes(path)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let all = all.map_err(|why| unusable(path.display(), why))?;
-    if all.is_empty() { Err(unusable(path.display(), "no certificate in PEM")) } else { Ok(all) }
+    let all = all.map_err(|why| unusable(&path.display(), &why))?;
+    if all.is_empty() { Err(unusable(&path.display(), &"no certificate in PEM")) } else { Ok(all) }
 }
 
 /// Says the line that is wrong and not what it holds.
@@ -292,19 +292,19 @@ fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
 }
 
 fn text(path: &Path) -> Result<String, Unusable> {
-    String::from_utf8(bytes(path)?).map_err(|_| unusable(path.display(), "not UTF-8"))
+    String::from_utf8(bytes(path)?).map_err(|_| unusable(&path.display(), &"not UTF-8"))
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Unusable> {
-    let wrong = |why: std::io::Error| unusable(path.display(), why);
+    let wrong = |why: std::io::Error| unusable(&path.display(), &why);
     // Opening a pipe or a device could wait for ever.
     if !fs::metadata(path).map_err(wrong)?.is_file() {
-        return Err(unusable(path.display(), "not a file"));
+        return Err(unusable(&path.display(), &"not a file"));
     }
     let mut bytes = Vec::new();
     let read =
         File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(wrong)?;
-    if read as u64 > MAX_FILE { Err(unusable(path.display(), "larger than 4 MiB")) } else { Ok(bytes) }
+    if read as u64 > MAX_FILE { Err(unusable(&path.display(), &"larger than 4 MiB")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

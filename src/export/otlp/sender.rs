@@ -36,6 +36,8 @@ pub(super) struct Sender {
     connection: Option<Connection>,
     /// The peer refuses us rather than a batch, perhaps for our credentials.
     refused: bool,
+    /// No connection came up.
+    unreachable: bool,
 }
 
 impl Sender {
@@ -62,6 +64,7 @@ impl Sender {
             journal,
             connection: None,
             refused: false,
+            unreachable: false,
         };
         sender.say(None);
         sender
@@ -74,11 +77,10 @@ impl Sender {
         while let Some(entry) = self.road.next().await {
             let began = Instant::now();
             let result = self.attempt(&entry, &draining).await;
-            // At the end of the program, a peer that cannot be reached is not tried twice.
-            let unreachable = result.is_err() && self.connection.is_none();
             self.road.stats().lock().export.duration = Some(began.elapsed());
             let mut pause = self.settle(&entry, result);
-            if unreachable && !patient {
+            // At the end of the program, a peer that is not there or wants nothing of us is not asked twice.
+            if !patient && (self.unreachable || self.refused) {
                 return;
             }
             if pause.is_zero() && patient {
@@ -104,8 +106,12 @@ impl Sender {
         self.say(line);
         let mut connection = match kept {
             Some(connection) => connection,
-            None => self.connect(draining.clone()).await?,
+            None => {
+                self.unreachable = true;
+                self.connect(draining.clone()).await?
+            }
         };
+        self.unreachable = false;
         let headers = self.credentials.headers()?;
         let result = export(&mut connection, &self.target, headers, &entry.bytes, self.deadline).await;
         if !matches!(result, Err(Failure::Broken(_))) {
