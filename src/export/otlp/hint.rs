@@ -50,6 +50,9 @@ fn refused(refusal: &Refusal) -> Trouble {
     let advice = match refusal.code {
         Code::Unauthenticated => "check the token or the credentials in the headers",
         Code::PermissionDenied => "these credentials may not write metrics there",
+        Code::Unimplemented if refusal.status.is_some() => {
+            "no OTLP receiver is at this path; the usual one is /v1/metrics, on port 4318"
+        }
         Code::Unimplemented | Code::NotFound => {
             "it takes no OTLP metrics; the Collector needs a metrics pipeline with an otlp receiver"
         }
@@ -155,6 +158,9 @@ fn closed(endpoint: &Uri, protocol: Protocol) -> Trouble {
         // Whether a server answers what it does not understand, or just closes, is a matter of timing.
         (advice, _) if !advice.is_empty() => advice,
         (_, Some("https")) => "it may be restarting",
+        _ if protocol == Protocol::HttpProtobuf => {
+            "it may be restarting, or want TLS (write https://), or be the port of OTLP/gRPC"
+        }
         _ => "it may be restarting, or want TLS (write https://)",
     };
     trouble("the peer closes the connection", advice)
@@ -258,7 +264,10 @@ mod tests {
         let refusal =
             Refusal { code: Code::Unimplemented, status, retry_after: None, message: String::new() };
         let text = explain(&target, &Failure::Refused(refusal)).to_string();
-        assert!(text.starts_with("the peer answers 404 Not Found: it takes no OTLP metrics"), "{text}");
+        assert!(
+            text.starts_with("the peer answers 404 Not Found: no OTLP receiver is at this path"),
+            "{text}"
+        );
         let text = explain(&target, &Failure::Broken(Odd::Http(302).into())).to_string();
         assert!(text.contains("HTTP status 302") && text.contains("4318"), "{text}");
     }
