@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! tick ─▶ source ─▶ request ─▶ pack ─▶ road (queue) ─▶ sender ─▶ call ─▶ connection ─▶ Collector
-//!          (lane)   (ledger,                            (retry,   (grpc, http_protobuf)
-//!                                                       hint, journal, credentials)
+//!          (lane)   (ledger,                            (retry,   (grpc,        (credentials)
+//!                   temporality)                  hint, journal)   http_protobuf)
 //! ```
 //!
 //! The tick never waits for the sender: what cannot be sent waits in the queue. The sender never waits for

@@ -104,12 +104,10 @@ impl Sender {
         let kept = kept.filter(|_| !matches!(news, Some(News::Renewed)));
         let line = news.map(|news| self.journal.credentials(&news));
         self.say(line);
+        self.unreachable = kept.is_none();
         let mut connection = match kept {
             Some(connection) => connection,
-            None => {
-                self.unreachable = true;
-                self.connect(draining.clone()).await?
-            }
+            None => self.connect(draining.clone()).await?,
         };
         self.unreachable = false;
         let headers = self.credentials.headers()?;
