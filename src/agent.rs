@@ -193,8 +193,8 @@ impl Push {
             // Counters that are read when they are asked for cost less memory as they are.
             config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
         };
-        let lane =
-            OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk()).with(temporality);
+        let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let lane = lane.every(settings.interval).with(temporality);
         Ok(Self { lane, settings })
     }
 }

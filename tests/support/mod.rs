@@ -1,4 +1,5 @@
-//! Whole fixture hosts for the integration tests: `tests/hosts/<name>.txtar`, unpacked into a directory.
+//! Whole fixture hosts for the integration tests: text archives such as `tests/hosts/<name>.txtar`, unpacked
+//! into a directory.
 //!
 //! The files are text, so that a change of a host can be read in a diff. Every section is one file:
 //!
@@ -9,21 +10,31 @@
 //! -- proc/self -> 1 --
 //! -- proc/1/cmdline (escaped) --
 //! /sbin/init\x00splash\x00
+//! -- proc/7 (uid 33) --
+//! -- proc/8 (gone) --
 //! ```
 //!
 //! An escaped section may hold `\xNN` (a byte, which need not be UTF-8), `\n` and `\\`. Its last line break
-//! belongs to the layout and not to the file, so that a file can end without one.
+//! belongs to the layout and not to the file, so that a file can end without one. The last two are for a host
+//! that changes ([`apply`] on one that is there already): a file or directory is given to a user, which only
+//! root can do, and is removed.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Unpacks a host; it lives as long as the directory.
+/// Unpacks `tests/hosts/<name>.txtar`; the host lives as long as the directory.
 pub(crate) fn unpack(name: &str) -> tempfile::TempDir {
-    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/hosts/{name}.txtar"));
-    let archive = fs::read_to_string(&archive).unwrap_or_else(|e| panic!("{}: {e}", archive.display()));
     let root = tempfile::tempdir().expect("a temporary directory");
+    apply(root.path(), &format!("hosts/{name}.txtar"));
+    root
+}
+
+/// Writes the sections of `tests/<archive>` into a directory, over what is there.
+pub(crate) fn apply(root: &Path, archive: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(archive);
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut sections: Vec<(&str, String)> = Vec::new();
-    for line in archive.split_inclusive('\n') {
+    for line in text.split_inclusive('\n') {
         if let Some(header) = line.trim_end().strip_prefix("-- ").and_then(|line| line.strip_suffix(" --")) {
             sections.push((header, String::new()));
         } else if let Some((_, content)) = sections.last_mut() {
@@ -31,21 +42,30 @@ pub(crate) fn unpack(name: &str) -> tempfile::TempDir {
         }
     }
     for (header, content) in sections {
-        write(root.path(), header, &content).unwrap_or_else(|e| panic!("{name}: {header}: {e}"));
+        write(root, header, &content).unwrap_or_else(|e| panic!("{archive}: {header}: {e}"));
     }
-    root
 }
 
 fn write(root: &Path, header: &str, content: &str) -> std::io::Result<()> {
-    let link = header.split_once(" -> ");
-    let escaped = header.strip_suffix(" (escaped)");
-    let path = root.join(link.map_or(escaped.unwrap_or(header), |(path, _)| path));
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    match (link, escaped) {
-        (Some((_, target)), _) => std::os::unix::fs::symlink(target, path),
-        (None, Some(_)) => fs::write(path, unescape(content.strip_suffix('\n').unwrap_or(content))),
-        (None, None) => fs::write(path, content),
+    if let Some((path, target)) = header.split_once(" -> ") {
+        return std::os::unix::fs::symlink(target, parent(root.join(path))?);
     }
+    let (path, note) = header.strip_suffix(')').and_then(|h| h.split_once(" (")).unwrap_or((header, ""));
+    let path = parent(root.join(path))?;
+    match note.split_once(' ').unwrap_or((note, "")) {
+        ("", "") => fs::write(path, content),
+        ("escaped", "") => fs::write(path, unescape(content.strip_suffix('\n').unwrap_or(content))),
+        ("gone", "") if path.is_dir() => fs::remove_dir_all(path),
+        ("gone", "") => fs::remove_file(path),
+        ("uid", uid) => std::os::unix::fs::chown(path, uid.parse().ok(), None),
+        _ => panic!("({note}) means nothing"),
+    }
+}
+
+/// A path whose directory is there.
+fn parent(path: PathBuf) -> std::io::Result<PathBuf> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    Ok(path)
 }
 
 fn unescape(content: &str) -> Vec<u8> {

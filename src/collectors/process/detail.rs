@@ -75,7 +75,7 @@ impl Refusals {
     /// Tells of what was refused: one problem for each reason, however many processes it was.
     pub(super) fn tell(self, out: &mut Reading) {
         if self.permission > 0 {
-            let path = format!("proc/<pid>/io and fd, {} times", self.permission);
+            let path = format!("proc/<pid>/{{io,fd}} (refused: {})", self.permission);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(self.other.map(|error| Error::io("proc/<pid>/io or fd", error.into())));

@@ -117,10 +117,12 @@ impl<'a> Facts<'a> {
         arguments::render(&self.raw_arguments()?, form)
     }
 
-    /// The base name of the first argument, without what else a process may have written there.
+    /// The base name of the first argument, without what else a process may have written there: of
+    /// `nginx: worker process` the first word.
     pub(super) fn command(&self) -> Option<String> {
         let text = self.raw_arguments()?;
         let first = text.split(|byte| *byte == 0 || *byte == b' ').next()?;
+        let first = first.strip_suffix(b":").unwrap_or(first);
         let base = first.rsplit(|byte| *byte == b'/').next().filter(|base| !base.is_empty())?;
         Some(String::from_utf8_lossy(base).into_owned())
     }

@@ -166,13 +166,11 @@ const KEPT: usize = 48;
 
 impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let uptime = host.parse("proc/uptime", |text| {
-            text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")
-        })?;
+        let uptime = uptime(host, out);
         let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
-        let scan = self.table.update(&mut pids, out.instant, (uptime * host.ticks as f64) as u64)?;
+        let scan = self.table.update(&mut pids, out.instant, uptime)?;
         if scan.forbidden > 0 {
-            let path = format!("proc/<pid>/stat of {} processes", scan.forbidden);
+            let path = format!("proc/<pid>/stat (refused: {})", scan.forbidden);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(scan.failed);
@@ -325,6 +323,17 @@ impl Processes {
             }
         }
     }
+}
+
+/// Clock ticks since boot; by the wall clock where the host does not tell.
+fn uptime(host: &Host, out: &mut Reading) -> u64 {
+    let seconds =
+        |text: &str| text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot");
+    let seconds = host.parse("proc/uptime", seconds).unwrap_or_else(|problem| {
+        out.problems.push(problem);
+        out.time.duration_since(host.boot_time).unwrap_or_default().as_secs_f64()
+    });
+    (seconds * host.ticks as f64).round() as u64
 }
 
 /// The processes whose I/O is worth a look: those that are shown, then the busiest, at most `most`.

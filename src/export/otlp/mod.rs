@@ -13,6 +13,7 @@ mod answer;
 mod call;
 mod connection;
 mod credentials;
+mod direct;
 mod grpc;
 mod hint;
 mod http_protobuf;

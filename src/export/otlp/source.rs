@@ -41,9 +41,17 @@ impl OtlpLane {
     }
 
     /// The same with counters that say something else.
+    #[must_use]
     pub fn with(mut self, temporality: Temporality) -> Self {
         self.temporality = temporality;
         self
+    }
+
+    /// The same for somebody who collects that often. A tick on time after a late one must not be given the late
+    /// one's snapshot again, of which nothing would be left to send.
+    #[must_use]
+    pub fn every(self, interval: Duration) -> Self {
+        Self { lane: self.lane.within(interval / 2), ..self }
     }
 }
 
@@ -53,7 +61,10 @@ impl Source for OtlpLane {
         let (result, snapshot) =
             self.lane.collect(budget, |snapshot| (self.reader.collect(&mut collected), snapshot.clone()));
         match result {
-            Ok(()) => request::build(&collected, &snapshot, &mut self.ledger, self.temporality, emit),
+            Ok(()) => {
+                let (direct, temporality) = (self.lane.direct(), self.temporality);
+                request::build(&collected, &snapshot, direct, &mut self.ledger, temporality, emit);
+            }
             Err(error) => tracing::error!(%error, "the metrics SDK gave nothing; please report this"),
         }
     }

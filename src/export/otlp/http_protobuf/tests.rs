@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use proptest::prelude::*;
 
-use super::super::retry::{Action, Happened, decide};
+use super::super::retry::{Action, Happened, Patience, decide};
 use super::*;
 
 fn response(status: u16, pairs: &[(&'static str, &str)], body: Vec<u8>) -> Response<Full<Bytes>> {
@@ -56,13 +56,17 @@ async fn did(status: u16, pairs: &[(&'static str, &str)]) -> Action {
 
 #[tokio::test]
 async fn every_status_follows_the_table() {
-    let wish = Some(Duration::from_secs(7));
+    let wish = Patience::For(Duration::from_secs(7));
     for status in [429, 502, 503, 504] {
-        assert_eq!(did(status, &[]).await, Action::Retry(None));
+        assert_eq!(did(status, &[]).await, Action::Retry(Patience::Asked));
         assert_eq!(did(status, &[("retry-after", "7")]).await, Action::Retry(wish));
     }
     for status in [301, 302, 307, 308] {
-        assert_eq!(did(status, &[]).await, Action::Retry(None), "{status} comes from no receiver");
+        assert_eq!(
+            did(status, &[]).await,
+            Action::Retry(Patience::Unasked),
+            "{status} comes from no receiver"
+        );
     }
     for status in [400, 408, 422] {
         assert_eq!(did(status, &[("retry-after", "7")]).await, Action::Drop);
