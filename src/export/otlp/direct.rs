@@ -10,11 +10,12 @@ use crate::metric::{Metric, Point, Reading};
 /// The points of one entity, by metric.
 pub(super) type Points = Vec<(&'static Metric, Vec<NumberDataPoint>)>;
 
-/// Gives `each` the points of the host itself (no entity), then those of every entity, made by `make`.
+/// Gives `each` the points of the host itself (no entity), then those of every entity, made by `make`, which may leave
+/// one out.
 pub(super) fn points(
     reading: &Reading,
     metrics: &[&'static Metric],
-    mut make: impl FnMut(&'static Metric, &Point) -> NumberDataPoint,
+    mut make: impl FnMut(&'static Metric, &Point) -> Option<NumberDataPoint>,
     mut each: impl FnMut(Option<usize>, Points),
 ) {
     let is_direct = |metric: &Metric| metrics.iter().any(|direct| std::ptr::eq(*direct, metric));
@@ -38,7 +39,7 @@ pub(super) fn points(
         for (metric, column) in &mut columns {
             let mut own = Vec::new();
             while let Some(point) = column.next_if(|point| point.entity == index) {
-                own.push(make(metric, point));
+                own.extend(make(metric, point));
             }
             if !own.is_empty() {
                 found.push((*metric, own));
