@@ -130,7 +130,7 @@ def herd_is_there():
     return sum(name.isdigit() for name in os.listdir("/proc")) > 10_000
 
 
-@row("N11", "10,000 processes, a server that takes 4 MiB", seconds=300, alone=True)
+@row("N11", "10,000 processes, a server that takes 4 MiB", seconds=400, alone=True)
 def crowded(run):
     # They end with this row's world.
     subprocess.Popen([sys.executable, "-S", "-E", "-c", HERD], stdin=subprocess.DEVNULL)
@@ -146,14 +146,23 @@ def crowded(run):
                 processes.setdefault(when // 1_000_000_000, set()).add(pid)
         return 0
 
+    def most():
+        with lock:
+            return max(map(len, processes.values()), default=0)
+
     wait_for("10,000 processes", 150, herd_is_there)
     with Receiver(ADDRESS, arrived, answer, options=[("grpc.max_receive_message_length", 4 * MIB)]), agent(
             run, interval=10, HOSTMETER_COLLECTORS__PROCESS__VIEW="all",
             HOSTMETER_COLLECTORS__PROCESS__CEILING=20_000) as subject:
         subject.start()
-        time.sleep(45)
+        # A tick for which the collector was late, on a busy machine, has a gap and tells nothing of sizes.
+        try:
+            wait_for("a tick with all of them", 150, lambda: most() >= 10_000)
+        except TimeoutError as problem:
+            log(problem)
+        time.sleep(15)
         page = subject.page()
-        run.at_least("processes told of in one tick", 10_000, max(map(len, processes.values()), default=0))
+        run.at_least("processes told of in one tick", 10_000, most())
         dropped = sum(value for _, value in page.select("hostmeter_export_points_total", outcome="dropped"))
         run.same("points refused for their size", 0, int(dropped))
         run.at_most("the largest request", 2.0, max(r.size for r in arrived.all()) / MIB, " MiB")

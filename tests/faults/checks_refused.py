@@ -7,7 +7,7 @@ from oracle import Arrived
 from peers import Peer, takes_and_resets
 from receiver import Receiver, refuse
 from row import row
-from world import ADDRESS, Machine, agent, finish, healing, memory_growth, on_time, settled
+from world import ADDRESS, Twin, agent, finish, healing, memory_growth, on_time, settled
 
 UNAVAILABLE = 14
 
@@ -21,7 +21,7 @@ def refused(run):
         time.sleep(5)
         before = subject.log().count("\n")
         receiver.stop()
-        with Machine() as machine, memory_growth(subject) as grown:
+        with Twin(run) as twin, memory_growth(subject) as grown:
             time.sleep(600 if run.long else 90)
         healed = time.time()
         receiver.start()
@@ -32,7 +32,7 @@ def refused(run):
         run.at_most("lines in the log", 15, subject.log().count("\n") - before)
         run.at_most("memory grows by", 16.0, grown[0], " MiB")
         verdict = finish(run, subject, arrived, duplicates=1)
-        on_time(run, verdict, machine)
+        on_time(run, verdict, twin)
 
 
 @row("N17", "5 s there and 5 s away, for 60 s (30 min)", seconds=180, long_seconds=2000)

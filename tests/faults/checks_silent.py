@@ -8,7 +8,7 @@ from peers import Peer
 from receiver import Receiver
 from row import row
 from world import (
-    ADDRESS, Attempts, Machine, agent, certificate, finish, healing, memory_growth, nft, nft_off, on_time, settled,
+    ADDRESS, Attempts, Twin, agent, certificate, finish, healing, memory_growth, nft, nft_off, on_time, settled,
 )
 
 CONNECT, CALL = 3.5, 10.5
@@ -21,14 +21,14 @@ def black_hole(run):
     arrived = Arrived()
     with agent(run) as subject, Receiver(ADDRESS, arrived):
         nft("tcp dport 4317")
-        with Attempts() as attempts, Machine() as machine:
+        with Attempts() as attempts, Twin(run) as twin:
             subject.start()
             time.sleep(600 if run.long else 30)
         nft_off()
-        recovered(run, subject, arrived, attempts, machine, CONNECT)
+        recovered(run, subject, arrived, attempts, twin, CONNECT)
 
 
-def recovered(run, subject, arrived, attempts, machine, deadline):
+def recovered(run, subject, arrived, attempts, twin, deadline):
     """After the fault has gone."""
     healed = time.time()
     healing(run, arrived, healed)
@@ -39,19 +39,19 @@ def recovered(run, subject, arrived, attempts, machine, deadline):
     told = [r.attempt for r in arrived.all() if r.attempt]
     run.at_most("the longest attempt, as the agent tells", deadline, max(told, default=None), " s")
     verdict = finish(run, subject, arrived)
-    on_time(run, verdict, machine)
+    on_time(run, verdict, twin)
 
 
 def misbehaves(run, manner, deadline=CALL, seconds=30, growth=None):
     """A peer of that manner for some time, and then a true one in its place."""
     arrived = Arrived()
     with agent(run) as subject:
-        with Peer(ADDRESS, manner) as attempts, Machine() as machine:
+        with Peer(ADDRESS, manner) as attempts, Twin(run) as twin:
             subject.start()
             with memory_growth(subject) as grown:
                 time.sleep(600 if run.long else seconds)
         with Receiver(ADDRESS, arrived):
-            recovered(run, subject, arrived, attempts, machine, deadline)
+            recovered(run, subject, arrived, attempts, twin, deadline)
         if growth:
             run.at_most("memory grows by", growth, grown[0], " MiB")
 
@@ -61,11 +61,11 @@ def silent_tls(run):
     arrived = Arrived()
     tls = certificate(run.directory, "good")
     with agent(run, f"https://{ADDRESS}", SSL_CERT_FILE=tls.file) as subject:
-        with Peer(ADDRESS, peers.silent) as attempts, Machine() as machine:
+        with Peer(ADDRESS, peers.silent) as attempts, Twin(run) as twin:
             subject.start()
             time.sleep(600 if run.long else 30)
         with Receiver(ADDRESS, arrived, tls=tls.pair):
-            recovered(run, subject, arrived, attempts, machine, CONNECT)
+            recovered(run, subject, arrived, attempts, twin, CONNECT)
 
 
 @row("N04a", "TCP is accepted, HTTP/2 never begins", seconds=150, long_seconds=800)

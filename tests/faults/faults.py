@@ -23,14 +23,15 @@ from row import ROWS, Run
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 8
-# A world of its own; whatever is in it is killed with the process that made it, and that one with this.
-WORLD = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
+# A world of its own; whatever is in it is killed with the process that made it, and that one with us.
+WORLD = ("setpriv", "--pdeathsig", "KILL",
+         "unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--long", action="store_true", help="the whole of the catalogue")
-    parser.add_argument("--only", metavar="ID", action="append", help="the rows whose names begin so; may be repeated")
+    parser.add_argument("--only", metavar="ID", action="append", help="rows whose names begin so; may be repeated")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help=f"rows at the same time ({AT_ONCE})")
     parser.add_argument("--keep", action="store_true", help="keep the directory with the logs")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
