@@ -35,6 +35,8 @@ use crate::queue;
 use crate::stats::Stats;
 
 pub use connection::Target;
+#[cfg(fuzzing)]
+pub use grpc::fuzz_answer;
 pub use json::to_json;
 pub use pack::Compression;
 pub use retry::Pace;
