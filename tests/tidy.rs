@@ -37,7 +37,9 @@ fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).unwrap().flatten() {
             let path = entry.path();
-            if path.is_dir() {
+            if path.is_dir() && path.ends_with("target") {
+                // What `cargo fuzz` builds.
+            } else if path.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|e| e == ending) {
                 found.push(path.strip_prefix(root).unwrap().to_path_buf());

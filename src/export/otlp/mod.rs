@@ -44,6 +44,8 @@ use crate::stats::Stats;
 pub use call::Protocol;
 pub use connection::Target;
 pub use credentials::Security;
+#[cfg(fuzzing)]
+pub use grpc::fuzz_answer;
 pub use json::to_json;
 pub use pack::Compression;
 pub use retry::Pace;
