@@ -13,7 +13,8 @@ import install
 
 #: hostmeter shares a snapshot for a second, so two cycles of one agent are further apart than that.
 SPACING = 1.05
-READY = 20
+#: An exporter may read all processes before it listens, on a busy machine.
+READY = 90
 
 
 class Broken(Exception):
@@ -27,6 +28,8 @@ class Agent:
         self.name, self.command, self.options = name, command, options
         self.process = self.log = None
         self.series = self.last = 0
+        #: Cycles with less than half of the series that there were before: the agent gave up.
+        self.short = 0
 
     def start(self, folder):
         self.folder = folder / re.sub(r"\W+", "-", self.name)
@@ -38,7 +41,7 @@ class Agent:
             command, stdin=subprocess.PIPE, stdout=self.output(), stderr=self.log, cwd=self.folder, text=True
         )
         self.pid = self.process.pid
-        self.last = 0
+        self.last = self.short = 0
 
     def output(self):
         return self.log
@@ -54,7 +57,9 @@ class Agent:
     def cycle(self):
         """One reading of all processes, far enough from the last one to be a fresh one."""
         time.sleep(max(0, self.last + SPACING - time.monotonic()))
-        self.turn()
+        series = self.turn()
+        self.short += series < self.series / 2
+        self.series = max(self.series, series)
         self.last = time.monotonic()
 
     def broken(self, why):
@@ -90,7 +95,7 @@ class Stepped(Agent):
         try:
             self.process.stdin.write("\n")
             self.process.stdin.flush()
-            self.series = int(self.process.stdout.readline().split()[0])
+            return int(self.process.stdout.readline().split()[0])
         except (OSError, IndexError, ValueError) as error:
             raise self.broken(f"no answer: {error}") from error
 
@@ -120,7 +125,7 @@ class Scraped(Agent):
             raise self.broken(f"no answer: {error}") from error
         if response.status != 200:
             raise self.broken(f"status {response.status}")
-        self.series = len(re.findall(rb"^[^#\n]", page, re.MULTILINE))
+        return len(re.findall(rb"^[^#\n]", page, re.MULTILINE))
 
 
 class Clocked(Agent):
@@ -149,10 +154,10 @@ class Clocked(Agent):
         return used / cycles, split
 
     def count(self):
-        """Finds out how many series there are, where the agent tells."""
-        self.log.flush()
+        """Finds out how many series there are: the Collector logs its points, collectd writes a file for each list."""
         points = re.findall(r'"data points": (\d+)', Path(self.log.name).read_text(errors="replace"))
-        self.series = int(points[-1]) if points else 0
+        heads = [file.open().readline() for file in self.folder.glob("csv/*/*/*")]
+        self.series = int(points[-1]) if points else sum(head.count(",") for head in heads)
 
 
 def free_port():

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -114,6 +115,9 @@ def guarded(agents, agent, action):
 
 
 def record(results, agent, cpu, split):
+    if agent.short:
+        say(f"{agent.name}: {agent.short} cycles without most of the series (out of time?); this run does not count")
+        return
     result = results.setdefault(agent.name, Result(len(pids())))
     result.cpu.append(cpu)
     # Ticks of 10 ms: a share of few of them says nothing.
@@ -132,8 +136,7 @@ def system_calls(program, busy, agents, folder, sizes=(100, 1000)):
                 guarded(agents, agent, lambda agent=agent: agent.start(folder))
                 take_turns(agents, [agent], WARM_UP, random.Random())
                 if agent in agents:
-                    calls = traced(agent)
-                    counts.setdefault(agent.name, []).extend([(calls, len(pids()))] if calls else [])
+                    guarded(agents, agent, lambda agent=agent: trace(agent, counts.setdefault(agent.name, [])))
                     agent.stop()
     return {
         name: (large[0] - small[0]) / (large[1] - small[1])
@@ -141,8 +144,8 @@ def system_calls(program, busy, agents, folder, sizes=(100, 1000)):
     }
 
 
-def traced(agent):
-    """How many system calls a cycle makes."""
+def trace(agent, counts):
+    """Adds how many system calls a cycle makes, and how many processes there are."""
     command = ["strace", "-f", "-c", "-S", "calls", "-p", str(agent.pid)]
     strace = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -150,9 +153,10 @@ def traced(agent):
         agent.cycle()
         time.sleep(0.1)
     finally:
-        strace.send_signal(2)
+        strace.send_signal(signal.SIGINT)
         report = strace.communicate()[1]
     total = re.search(r"^100\.00\s+\S+\s+(?:\S+\s+)?(\d+)\s+(?:\d+\s+)?total$", report, re.MULTILINE)
-    if not total:
+    if total:
+        counts.append((int(total[1]), len(pids())))
+    else:
         say(f"{agent.name}: strace does not count: {report.strip()[-200:]}")
-    return int(total[1]) if total else None
