@@ -53,8 +53,8 @@ def half_open(run):
     with Receiver(ADDRESS, arrived), agent(run) as subject:
         subject.start()
         wait_for("the first deliveries", 20, lambda: len(arrived) >= 3)
-        [port] = Attempts().sockets()
-        nft(f"tcp dport {int(port, 16)}", f"tcp sport {int(port, 16)}")
+        [(port, _)] = Attempts().sockets()
+        nft(f"tcp dport {port}", f"tcp sport {port}")
         cut = time.time()
         # What was on its way at that moment is no delivery of afterwards.
         wait_for("a delivery by a new flow", 60, lambda: arrived.since(cut + 1))

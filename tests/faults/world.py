@@ -91,14 +91,14 @@ class Attempts:
     def _watch(self):
         while not self._end.wait(0.05):
             now = time.monotonic()
-            for local in self.sockets():
-                first, _ = self._seen.get(local, (now, now))
-                self._seen[local] = (first, now)
+            for socket in self.sockets():
+                first, _ = self._seen.get(socket, (now, now))
+                self._seen[socket] = (first, now)
 
     def sockets(self):
-        """The local ports of the client's side."""
+        """The client's side of each: its port, and its inode, because ports are used again."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return [row[1].rsplit(":", 1)[1] for row in rows
+        return [(int(row[1].rsplit(":", 1)[1], 16), row[9]) for row in rows
                 if row[2].endswith(f":{self.port}") and row[3] in (SYN_SENT, ESTABLISHED)]
 
     def __enter__(self):
