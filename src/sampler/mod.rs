@@ -157,7 +157,8 @@ impl Sampler {
             self.shared.changed.notify_all();
         }
         loop {
-            if state.cycles >= awaited {
+            // Another cycle may have begun before this thread was woken; then that one is waited for.
+            if state.cycles >= awaited && state.began.is_some() {
                 return Arc::clone(&state.complete);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -188,8 +189,13 @@ impl Shared {
         !state.stopped
     }
 
+    /// Begins a cycle. What was complete is too old to be given to anybody, and of ten thousand processes two
+    /// snapshots at a time would be twice the memory.
     fn begin(&self) {
-        self.lock().partial.iter_mut().for_each(|reading| *reading = None);
+        let mut state = self.lock();
+        state.partial.iter_mut().for_each(|reading| *reading = None);
+        state.complete = Arc::default();
+        state.began = None;
     }
 
     fn put(&self, place: usize, reading: Arc<Reading>) {

@@ -9,8 +9,8 @@ use crate::metric::{Attributes, Kind, Metric, Reading, Series, Snapshot, Text};
 
 use super::names;
 
-/// Labels as `name` and `name="value"`, in the order of the names.
-type Labels = Vec<(String, String)>;
+/// Labels as the attribute's name, which orders them, and `name="value"`.
+type Labels = Vec<(&'static str, String)>;
 
 /// Text is handed on in pieces of about this size.
 const PIECE: usize = 64 << 10;
@@ -43,11 +43,8 @@ fn of_entities(reading: &Reading) -> Vec<Labels> {
 }
 
 fn labels(attributes: &Attributes) -> Labels {
-    let pair_of = |(name, value): &(&'static str, Text)| {
-        let name = names::label(name);
-        let pair = pair(&name, &value.to_string());
-        (name, pair)
-    };
+    let pair_of =
+        |(name, value): &(&'static str, Text)| (*name, pair(&names::label(name), &value.to_string()));
     let mut labels: Labels = attributes.iter().map(pair_of).collect();
     labels.sort_unstable();
     labels
@@ -55,6 +52,7 @@ fn labels(attributes: &Attributes) -> Labels {
 
 /// `name="value"`, escaped as the text format has it.
 fn pair(name: &str, value: &str) -> String {
+    // Exact in most cases: ten thousand processes keep fifty thousand of these for the time of a page.
     let mut out = String::with_capacity(name.len() + value.len() + 3);
     out.push_str(name);
     out.push_str("=\"");
@@ -90,7 +88,12 @@ fn family(series: &Series, entities: &[Labels], constant: &[String], out: &mut i
 }
 
 /// Two sorted lists as one, and the constant labels, in braces.
-fn braces(left: &[(String, String)], right: &[(String, String)], constant: &[String], text: &mut String) {
+fn braces(
+    left: &[(&'static str, String)],
+    right: &[(&'static str, String)],
+    constant: &[String],
+    text: &mut String,
+) {
     if left.is_empty() && right.is_empty() && constant.is_empty() {
         return;
     }
@@ -129,7 +132,7 @@ mod tests {
     fn values_are_escaped_and_labels_are_in_order() {
         let own = labels(&vec![("z.y", "a\"b\\c\nd".to_owned().into()), ("b", 7.into())]);
         let mut text = String::new();
-        braces(&[("c".to_owned(), pair("c", "1"))], &own, &[pair("a", "2")], &mut text);
+        braces(&[("c", pair("c", "1"))], &own, &[pair("a", "2")], &mut text);
         assert_eq!(text, r#"{b="7",c="1",z_y="a\"b\\c\nd",a="2"}"#);
     }
 }
