@@ -26,6 +26,10 @@ fuzz target seconds="60":
 e2e *arguments:
     tests/e2e/run {{arguments}}
 
+# Against peers that refuse, hang, break and lie: `just faults --long`, `just faults --only N07`
+faults *arguments:
+    tests/faults/run {{arguments}}
+
 # The documentation of the code, private items too
 docs:
     cargo doc --no-deps --document-private-items --locked --open

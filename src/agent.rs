@@ -188,7 +188,13 @@ impl Pull {
 impl Push {
     fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = push_settings(config, measuring)?;
+        let temporality = match config.otlp.temporality {
+            config::Temporality::Delta => otlp::Temporality::Delta,
+            // Counters that are read when they are asked for cost less memory as they are.
+            config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
+        };
         let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let lane = lane.every(settings.interval).with(temporality);
         Ok(Self { lane, settings })
     }
 }
@@ -209,7 +215,21 @@ fn push_settings(config: &Config, measuring: &Measuring) -> Result<otlp::Setting
         config::Compression::Zstd => otlp::Compression::Zstd,
         config::Compression::None => otlp::Compression::None,
     };
+    let said = &config.otlp;
     let mut settings = otlp::Settings::new(endpoint);
+    settings.target.protocol = match said.protocol {
+        config::Protocol::Grpc => otlp::Protocol::Grpc,
+        config::Protocol::HttpProtobuf => otlp::Protocol::HttpProtobuf,
+    };
+    settings.security = otlp::Security {
+        ca_file: said.tls.ca_file.clone(),
+        cert_file: said.tls.cert_file.clone(),
+        key_file: said.tls.key_file.clone(),
+        server_name: said.tls.server_name.clone(),
+        bearer_token_file: said.bearer_token_file.clone(),
+        headers_file: said.headers_file.clone(),
+        ..otlp::Security::default()
+    };
     settings.interval = config.otlp.interval;
     settings.timeout = config.otlp.timeout;
     settings.headers = headers;

@@ -140,9 +140,14 @@ impl Sampler {
 
     /// A snapshot at most [`FRESH`] old, within `budget`; when that ends first, what is ready by then.
     pub fn snapshot(&self, budget: Duration) -> Arc<Snapshot> {
+        self.snapshot_within(FRESH, budget)
+    }
+
+    /// The same for somebody to whom a snapshot of that age is too old.
+    pub fn snapshot_within(&self, age: Duration, budget: Duration) -> Arc<Snapshot> {
         let deadline = Instant::now() + budget;
         let mut state = self.shared.lock();
-        if state.began.is_some_and(|began| began.elapsed() <= FRESH) {
+        if state.began.is_some_and(|began| began.elapsed() <= age.min(FRESH)) {
             return Arc::clone(&state.complete);
         }
         // A cycle that is under way began after the last complete one, so its values are fresh enough.

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import checks_endpoint
+import checks_faults
 import checks_input
 import checks_late
 import checks_processes
@@ -33,6 +34,7 @@ GROUPS = {
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
     "late": checks_late.run,
+    "faults": checks_faults.run,
     "roads": checks_roads.run,
 }
 

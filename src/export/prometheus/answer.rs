@@ -70,8 +70,8 @@ async fn metrics(site: &Site, headers: &HeaderMap) -> Answer {
         return plain(StatusCode::SERVICE_UNAVAILABLE, text);
     };
     let gzip = accepts_gzip(headers);
-    let body = if gzip { &page.gzip } else { &page.plain };
-    let mut answer = with(StatusCode::OK, METRICS, body.clone());
+    let body = if gzip { page.gzip.clone() } else { page.plain() };
+    let mut answer = with(StatusCode::OK, METRICS, body);
     answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if gzip {
         answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -13,6 +13,7 @@ mod answer;
 mod bind;
 mod bridge;
 mod connection;
+mod direct;
 #[cfg(test)]
 mod fixture;
 mod flight;

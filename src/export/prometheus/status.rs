@@ -188,8 +188,9 @@ fn otlp(out: &mut String, export: &ExportStats) -> fmt::Result {
     out.push_str("<h2>OTLP</h2>\n");
     let Some(queue) = &export.queue else {
         out.push_str(
-            "<p class=\"soft\">Off: no endpoint is given. Set <code>otlp.endpoint</code> in the file or \
-             <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector.</p>\n",
+            "<p class=\"soft\">Off. Set <code>otlp.endpoint</code> in the file or \
+             <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector; <code>hostmeter config show</code> \
+             says who switched it off where one is set.</p>\n",
         );
         return Ok(());
     };
@@ -227,7 +228,7 @@ fn metrics(out: &mut String, states: &[(&Spec, State)], page: &Page) -> fmt::Res
         write!(
             out,
             "<details><summary><b>{}</b>: {} <span class=\"soft\">({all} series)</span> \
-             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table>\n<thead><tr><th>Metric</th>\
+             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\">\n<thead><tr><th>Metric</th>\
              <th>On /metrics</th><th>From</th><th class=\"n\">Series</th></tr></thead>\n<tbody>\n",
             spec.name,
             Text(spec.about),
