@@ -165,7 +165,11 @@ fn choose(candidates: Vec<Candidate<'_>>, filters: &Filters) -> Vec<Filesystem> 
             Some(_) => {}
         }
     }
-    chosen.into_iter().map(Filesystem::from).collect()
+    // At a place there is one filesystem, the one that was mounted last; a table that says otherwise is odd.
+    let mut points = HashSet::new();
+    let last: Vec<_> = chosen.iter().rev().map(|candidate| points.insert(&candidate.point)).collect();
+    let last = last.into_iter().rev();
+    chosen.into_iter().zip(last).filter(|(_, last)| *last).map(|(one, _)| one.into()).collect()
 }
 
 /// Of several mounts of one filesystem the whole one is shown rather than a bind mount of a directory in

@@ -146,23 +146,5 @@ fn percent_decoded(text: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Reads what claims to be a peer's answer, for the fuzzer: status, message, details and body, each but the
-/// last ended by a NUL.
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub fn fuzz_answer(data: &[u8]) {
-    let mut parts = data.splitn(4, |byte| *byte == 0);
-    let mut headers = HeaderMap::new();
-    for name in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
-        let value = parts.next().and_then(|part| HeaderValue::from_bytes(part).ok());
-        headers.extend(value.map(|value| (http::HeaderName::from_static(name), value)));
-    }
-    let body = Bytes::copy_from_slice(parts.next().unwrap_or_default());
-    if let Err(failure) = answer(&headers, &body) {
-        let endpoint = http::Uri::from_static("http://localhost:4317");
-        assert!(!super::hint::explain(&endpoint, &failure).to_string().is_empty());
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,9 @@ mod call;
 mod connection;
 mod credentials;
 mod direct;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod grpc;
 mod hint;
 mod http_protobuf;
@@ -44,8 +47,6 @@ use crate::stats::Stats;
 pub use call::Protocol;
 pub use connection::Target;
 pub use credentials::Security;
-#[cfg(fuzzing)]
-pub use grpc::fuzz_answer;
 pub use json::to_json;
 pub use pack::Compression;
 pub use retry::Pace;

@@ -18,13 +18,20 @@ fn main() -> std::io::Result<()> {
     }
     let default = hostmeter::config::render_default(&hostmeter::collectors::schemas());
     // The default file is comments; without their mark they are settings.
-    let said: String = default.lines().map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n").collect();
+    let said: String =
+        default.lines().map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n").collect();
     write("config", "default", default.as_bytes())?;
     write("config", "said", said.as_bytes())?;
-    write("config", "process", b"collectors: {process: {rules: ['a: name=^x$ owner=.'], include: ['cgroup=/a']}}")?;
+    write(
+        "config",
+        "process",
+        b"collectors: {process: {rules: ['a: name=^x$ owner=.'], include: ['cgroup=/a']}}",
+    )?;
     write("environment", "otel", b"OTEL_EXPORTER_OTLP_ENDPOINT=https://a:4317\nOTEL_EXPORTER_OTLP_HEADERS=a=b%20c,d=e\nOTEL_RESOURCE_ATTRIBUTES=x=y\nHOSTMETER_PROMETHEUS__PORT=1")?;
-    write("otlp_answer", "refused", b"14\x00too%20busy\x00\x00")?;
-    write("otlp_answer", "partial", b"0\x00\x00\x00\x00\x00\x00\x00\x09\x0a\x07\x08\x05\x12\x03why")
+    write("otlp_grpc", "refused", b"14\x00too%20busy\x00\x00")?;
+    write("otlp_grpc", "partial", b"0\x00\x00\x00\x00\x00\x00\x00\x09\x0a\x07\x08\x05\x12\x03why")?;
+    write("otlp_http", "later", b"\x01\xf7application/x-protobuf\x00120\x00\x12\x03why")?;
+    write("otlp_http", "partial", b"\x00\xc8application/x-protobuf\x00\x00\x0a\x07\x08\x05\x12\x03why")
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
