@@ -16,9 +16,19 @@ lint:
     cargo fmt --all --check
     cargo clippy --all-targets --locked -- --deny warnings
 
+# Fuzzes one target for so many seconds: `just fuzz process 60`; needs a nightly compiler and cargo-fuzz
+fuzz target seconds="60":
+    cp Cargo.lock tests/fuzz/Cargo.lock
+    cargo run --manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz --bin seeds
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz {{target}} -- -max_total_time={{seconds}}
+
 # Against a real Collector, Prometheus and node_exporter: `just e2e --quick`, `just e2e --only values`
 e2e *arguments:
     tests/e2e/run {{arguments}}
+
+# Against peers that refuse, hang, break and lie: `just faults --long`, `just faults --only N07`
+faults *arguments:
+    tests/faults/run {{arguments}}
 
 # The documentation of the code, private items too
 docs:

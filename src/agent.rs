@@ -197,7 +197,13 @@ impl Push {
             Some(place) => Queue::open(settings.queue, &place, queue::Moment::now())?,
             None => Queue::in_memory(settings.queue),
         };
+        let temporality = match config.otlp.temporality {
+            config::Temporality::Delta => otlp::Temporality::Delta,
+            // Counters that are read when they are asked for cost less memory as they are.
+            config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
+        };
         let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let lane = lane.every(settings.interval).with(temporality);
         Ok(Self { lane, queue, settings })
     }
 
@@ -215,6 +221,7 @@ fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
         limits: queue::DiskLimits {
             bytes: config.max_bytes,
             free: config.min_free,
+            share: config.max_percent,
             ..queue::DiskLimits::default()
         },
         boot_id: boot_id.map_or(0, |id: uuid::Uuid| id.as_u128()),
@@ -237,7 +244,21 @@ fn push_settings(config: &Config, measuring: &Measuring) -> Result<otlp::Setting
         config::Compression::Zstd => otlp::Compression::Zstd,
         config::Compression::None => otlp::Compression::None,
     };
+    let said = &config.otlp;
     let mut settings = otlp::Settings::new(endpoint);
+    settings.target.protocol = match said.protocol {
+        config::Protocol::Grpc => otlp::Protocol::Grpc,
+        config::Protocol::HttpProtobuf => otlp::Protocol::HttpProtobuf,
+    };
+    settings.security = otlp::Security {
+        ca_file: said.tls.ca_file.clone(),
+        cert_file: said.tls.cert_file.clone(),
+        key_file: said.tls.key_file.clone(),
+        server_name: said.tls.server_name.clone(),
+        bearer_token_file: said.bearer_token_file.clone(),
+        headers_file: said.headers_file.clone(),
+        ..otlp::Security::default()
+    };
     settings.interval = config.otlp.interval;
     settings.timeout = config.otlp.timeout;
     settings.headers = headers;

@@ -14,19 +14,29 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 
 use crate::instruments::{Cell, EntityForm, register};
-use crate::metric::Snapshot;
-use crate::sampler::Sampler;
+use crate::metric::{Metric, Snapshot};
+use crate::sampler::{FRESH, Sampler};
 
 /// The version of the semantic conventions that the names follow.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
+
+/// The instrumentation scope of everything.
+pub const SCOPE: &str = "hostmeter";
+
+/// Metrics with more points than this do not become instruments. The SDK takes 1 to 2 µs and 3.5 kB a point
+/// and the bridge as much again (measured), which is nothing for what is bounded and far too much for ten
+/// thousand processes: those the ways out write straight from the snapshot.
+const LARGE: usize = 1000;
 
 /// A provider with its reader and the instruments of everything that is collected.
 pub struct Lane {
     sampler: Arc<Sampler>,
     cell: Cell,
+    age: Duration,
     /// Kept because the reader only holds a weak reference to its pipeline.
     _provider: SdkMeterProvider,
     collecting: Mutex<()>,
+    direct: Vec<&'static Metric>,
 }
 
 impl Lane {
@@ -37,7 +47,9 @@ impl Lane {
         resource: Resource,
         form: EntityForm,
     ) -> Self {
-        let wanted = sampler.wanted().to_vec();
+        let (large, wanted): (Vec<_>, Vec<_>) =
+            sampler.wanted().iter().copied().partition(|wanted| wanted.ceiling > LARGE);
+        let direct = large.iter().map(|wanted| wanted.metric).collect();
         let limits = wanted.clone();
         // Twice the ceiling, because an observable gauge keeps the places of vanished series for one more
         // collection, and a full map would fold living processes into `otel.metric.overflow`.
@@ -47,7 +59,7 @@ impl Lane {
         };
         let provider =
             SdkMeterProvider::builder().with_resource(resource).with_reader(reader).with_view(view).build();
-        let scope = InstrumentationScope::builder("hostmeter")
+        let scope = InstrumentationScope::builder(SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(SCHEMA_URL)
             .build();
@@ -56,13 +68,24 @@ impl Lane {
         for wanted in &wanted {
             register(&meter, wanted.metric, &cell, form);
         }
-        Self { sampler, cell, _provider: provider, collecting: Mutex::new(()) }
+        Self { sampler, cell, age: FRESH, _provider: provider, collecting: Mutex::new(()), direct }
+    }
+
+    /// The same for somebody to whom a snapshot of that age is too old.
+    #[must_use]
+    pub fn within(self, age: Duration) -> Self {
+        Self { age, ..self }
+    }
+
+    /// The metrics without an instrument, which the way out writes from the snapshot itself.
+    pub fn direct(&self) -> &[&'static Metric] {
+        &self.direct
     }
 
     /// Takes a fresh snapshot within `budget`, and runs `collect`, in which the reader sees just that one.
     pub fn collect<T>(&self, budget: Duration, collect: impl FnOnce(&Snapshot) -> T) -> T {
         // Waited for before the lock is taken: who has little time must not wait for another's budget.
-        let snapshot = self.sampler.snapshot(budget);
+        let snapshot = self.sampler.snapshot_within(self.age, budget);
         let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         self.cell.set(Arc::clone(&snapshot));
         let out = collect(&snapshot);

@@ -1,43 +1,32 @@
 //! hostmeter: an OpenTelemetry-native host metrics agent.
 //!
-//! One way for the data, no return; each floor uses only what stands above it in this list (`tests/tidy.rs`
-//! reads the `use` lines and fails otherwise):
+//! One way for the data, no return. The floors, the lowest first; each uses only what is below it
+//! (`tests/tidy.rs` reads the `use` lines and fails otherwise):
+//!
+//! - 0 [`host`]: where data enters: the only floor that opens a file of the host.
+//! - 1 [`metric`]: the shared nouns: a metric, a reading, one moment of the host.
+//! - 1 [`stats`]: the agent's own counters.
+//! - 1 [`queue`]: bytes that wait to be sent: bounded, first in first out.
+//! - 2 [`config`]: what the user said.
+//! - 3 [`collectors`]: one file per source of metrics.
+//! - 4 [`sampler`]: runs the collectors with a deadline and shares one fresh snapshot.
+//! - 5 [`instruments`]: a metric becomes an asynchronous instrument; callbacks only copy.
+//! - 6 [`lane`]: one `MeterProvider`, one reader and its snapshot.
+//! - 6 [`resource`]: who sends the metrics: the resource.
+//! - 7 [`export`]: the ways out.
+//! - 8 [`agent`]: a configuration becomes a running agent.
+//! - 9 [`cli`]: the command line.
 
-/// 0. Where data enters: the only floor that opens a file of the host.
-pub mod host;
-
-/// 1. The shared nouns: a metric, a reading, one moment of the host.
-pub mod metric;
-
-/// 1. The agent's own counters.
-pub mod stats;
-
-/// 1. Bytes that wait to be sent: bounded, first in first out.
-pub mod queue;
-
-/// 2. What the user said.
-pub mod config;
-
-/// 3. One file per source of metrics.
-pub mod collectors;
-
-/// 4. Runs the collectors with a deadline and shares one fresh snapshot.
-pub mod sampler;
-
-/// 5. A metric becomes an asynchronous instrument; callbacks only copy.
-pub mod instruments;
-
-/// 6. One `MeterProvider`, one reader and its snapshot.
-pub mod lane;
-
-/// 6. Who sends the metrics: the resource.
-pub mod resource;
-
-/// 7. The ways out.
-pub mod export;
-
-/// 8. A configuration becomes a running agent.
 pub mod agent;
-
-/// 9. The command line.
 pub mod cli;
+pub mod collectors;
+pub mod config;
+pub mod export;
+pub mod host;
+pub mod instruments;
+pub mod lane;
+pub mod metric;
+pub mod queue;
+pub mod resource;
+pub mod sampler;
+pub mod stats;

@@ -1,5 +1,7 @@
 //! Every collector on every fixture host, twice: what holds for each of them whatever the host looks like.
 
+#[path = "support/check.rs"]
+mod check;
 mod support;
 
 use std::collections::HashMap;
@@ -8,7 +10,7 @@ use std::time::SystemTime;
 
 use hostmeter::collectors::{ALL, Context};
 use hostmeter::host::{Error, Host};
-use hostmeter::metric::{Kind, Reading, Value, ValueType};
+use hostmeter::metric::Reading;
 use hostmeter::stats::Stats;
 
 /// Reads a host twice with every metric on and returns the problems of the second reading.
@@ -27,46 +29,13 @@ fn read(name: &str) -> Vec<(&'static str, Error)> {
             let ceiling = collector.ceiling();
             let mut out = Reading::new(spec.name, spec.metrics, |_| true, ceiling, host.boot_time);
             let result = collector.collect(&host, &mut out);
-            check(name, &out, &mut last);
+            check::points(name, &out, &mut last);
             if second {
                 problems.extend(out.problems.into_iter().chain(result.err()).map(|e| (spec.name, e)));
             }
         }
     }
     problems
-}
-
-/// What every point keeps: the type, range and attributes of its metric's table, one point a series, and no
-/// counter that goes back.
-fn check(host: &str, out: &Reading, last: &mut HashMap<String, f64>) {
-    for series in &out.series {
-        let metric = series.metric;
-        let mut seen = HashMap::new();
-        for point in &series.points {
-            let at = format!("{host}: {} {:?} {:?}", metric.name, point.attributes, point.entity);
-            match (point.value, metric.value) {
-                (Value::Int(_), ValueType::Int) => {}
-                (Value::Double(value), ValueType::Double) => assert!(value.is_finite(), "{at}: {value}"),
-                (value, expected) => panic!("{at}: {value:?} is not {expected}"),
-            }
-            let value = point.value.as_f64();
-            if metric.unit == "1" {
-                assert!((0.0..=1.0).contains(&value), "{at}: {value} is no share");
-            }
-            for (name, text) in &point.attributes {
-                let known = metric.attributes.iter().find(|attribute| attribute.name == *name);
-                let attribute = known.unwrap_or_else(|| panic!("{at}: {name} is not in the table"));
-                let text = text.to_string();
-                let open = attribute.values.is_empty();
-                assert!(open || attribute.values.contains(&text.as_str()), "{at}: {text}");
-            }
-            if metric.kind == Kind::Counter {
-                let before = last.insert(at.clone(), value).unwrap_or(0.0);
-                assert!(before <= value, "{at}: from {before} back to {value}");
-            }
-            assert!(seen.insert(at.clone(), value).is_none(), "{at}: twice");
-        }
-    }
 }
 
 /// The problems that are not about something that this host does not have.

@@ -21,8 +21,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 9),
 ];
 
-/// Who may open files: the host's floor, the queue's storage and the configuration's loader.
-const MAY_OPEN_FILES: &[&str] = &["src/host/", "src/queue/storage", "src/config/file.rs"];
+/// Who may open files: the host's floor, the queue's storage, the configuration's loader, and what reads
+/// certificates and tokens again when others have renewed them.
+const MAY_OPEN_FILES: &[&str] =
+    &["src/host/", "src/queue/storage", "src/config/file.rs", "src/export/otlp/credentials.rs"];
 
 const OPENS_FILES: &[&str] = &["std::fs", "fs::File", "File::open", "OpenOptions", "tokio::fs", "rustix::fs"];
 
@@ -35,7 +37,9 @@ fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).unwrap().flatten() {
             let path = entry.path();
-            if path.is_dir() {
+            if path.is_dir() && path.ends_with("target") {
+                // What `cargo fuzz` builds.
+            } else if path.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|e| e == ending) {
                 found.push(path.strip_prefix(root).unwrap().to_path_buf());
@@ -120,7 +124,7 @@ fn the_check_of_the_floors_sees_what_it_has_to() {
 }
 
 #[test]
-fn only_three_places_open_files() {
+fn only_four_places_open_files() {
     let mut wrong = Vec::new();
     for path in files("src", "rs") {
         let shown = path.display().to_string();

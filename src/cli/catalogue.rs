@@ -36,26 +36,32 @@ pub fn json() -> serde_json::Result<String> {
     serde_json::to_string_pretty(&entries)
 }
 
-/// The catalogue as Markdown: the table of the README.
+/// The catalogue as Markdown: the tables of the README, each folded.
 pub fn markdown() -> String {
     let mut out = String::new();
     for spec in collectors::ALL {
-        let _ = writeln!(out, "### {}\n\n{}.\n", spec.name, spec.about);
-        out.push_str("| metric | kind | unit | attributes | on | Prometheus name |\n");
+        let _ = writeln!(
+            out,
+            "<details>\n<summary><b>{}</b>: {} ({} metrics)</summary>\n",
+            spec.name,
+            spec.about,
+            spec.metrics.len()
+        );
+        out.push_str("| metric | kind | unit | attributes | default | on `/metrics` |\n");
         out.push_str("|---|---|---|---|---|---|\n");
         for metric in spec.metrics {
             let kind = format!("{} {}", metric.kind, metric.value);
-            let on = if metric.default { "yes" } else { "asked" };
+            let default = if metric.default { "on" } else { "off" };
             let _ = writeln!(
                 out,
-                "| `{}` | {kind} | `{}` | {} | {on} | `{}` |",
+                "| `{}` | {kind} | `{}` | {} | {default} | `{}` |",
                 metric.name,
                 metric.unit,
                 attributes(metric, "`"),
                 prometheus::name(metric)
             );
         }
-        out.push('\n');
+        out.push_str("\n</details>\n\n");
     }
     out.truncate(out.trim_end().len());
     out.push('\n');

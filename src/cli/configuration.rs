@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-
 use crate::collectors;
 use crate::config::{self, Loaded, ProcessEnvironment};
 
@@ -20,8 +18,12 @@ pub(super) fn load(arguments: &Arguments) -> Result<Loaded, Failure> {
 pub(super) fn init(path: Option<&Path>, force: bool) -> Result<(), Failure> {
     let text = config::render_default(&collectors::schemas());
     let Some(path) = path else { return print(&text) };
-    config::write_file(path, &text, force).with_context(|| {
-        format!("{}: not written; choose another path, or overwrite it with --force", path.display())
+    config::write_file(path, &text, force).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => "; choose another path, or overwrite it with --force",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("{}: not written{advice}", path.display()))
     })?;
     print(&format!("wrote {}\n", path.display()))
 }

@@ -37,7 +37,7 @@ pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Fail
             };
             let page = Page::new(sampler, &measuring.resource, &settings).context("the page of /metrics")?;
             let rendered = page.render(BUDGET).context("the page of /metrics")?;
-            print(&String::from_utf8_lossy(&rendered.plain))
+            print(&String::from_utf8_lossy(&rendered.plain()))
         }
         OnceFormat::OtlpJson => {
             let mut lane = OtlpLane::new(sampler, measuring.resource.to_sdk());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use bytesize::ByteSize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::agent::{Agent, Push};
@@ -21,7 +21,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let environment = ProcessEnvironment;
     log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
     let agent = Agent::build(&loaded.config, &environment)?;
-    introduce(&agent, &loaded.config, loaded.file.as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -29,7 +28,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .context("the runtime could not be started")?;
     let (stop, stopped) = watch::channel(false);
     let result = runtime.block_on(async {
-        tokio::spawn(watch_signals(stop));
+        // From here on a signal drains; whoever reads that the agent starts may send one.
+        let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
+        introduce(&agent, &loaded.config, loaded.file.as_deref());
+        tokio::spawn(watch_signals(signals, stop));
         agent.run(stopped).await
     });
     // A look-up of a name may hang longer than the grace; it is left to itself.
@@ -40,11 +42,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// The first signal asks to stop and drain, the second ends at once.
-async fn watch_signals(stop: watch::Sender<bool>) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::error!("signals cannot be waited for; stop the agent with SIGKILL");
-        return stop.closed().await;
+async fn watch_signals(signals: std::io::Result<(Signal, Signal)>, stop: watch::Sender<bool>) {
+    let (mut terminate, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be waited for; stop the agent with SIGKILL");
+            return stop.closed().await;
+        }
     };
     for again in [false, true] {
         tokio::select! {

@@ -200,6 +200,9 @@ pub(crate) fn parse(text: &str) -> Result<Stat, ParseError> {
             cpus.push((text::number(Some(number), at, line, "the number of a CPU")?, times));
         }
     }
+    // One line a CPU, whatever the file says: two points of one series would spoil a whole page.
+    cpus.sort_by_key(|(number, _)| *number);
+    cpus.dedup_by_key(|(number, _)| *number);
     match total {
         Some(total) if !cpus.is_empty() => Ok(Stat { total, cpus }),
         _ => Err(ParseError::new(1, text, "the lines cpu and cpu0")),

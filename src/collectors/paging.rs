@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::host::{Error, Host, ParseError, text};
+use crate::host::text::{self, Rows};
+use crate::host::{Error, Host, ParseError};
 use crate::metric::{Attribute, Metric, Reading, ValueType::Double, ValueType::Int, ratio};
 
 use super::{Collector, Spec};
@@ -38,6 +39,8 @@ pub(super) static SPEC: Spec = Spec {
     build: |_, _| Ok(Box::new(Paging::default())),
 };
 
+const SWAPS: &str = "proc/swaps";
+
 #[derive(Default)]
 struct Paging {
     minor_faults: u64,
@@ -48,7 +51,8 @@ struct Paging {
 impl Collector for Paging {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
         out.part(|out| {
-            push_swaps(out, &host.parse("proc/swaps", parse_swaps)?);
+            let swaps = host.parse(SWAPS, parse_swaps)?.told(SWAPS, &mut out.problems);
+            push_swaps(out, &swaps);
             Ok(())
         });
         let vmstat = host.parse("proc/vmstat", parse_vmstat)?;
@@ -112,10 +116,12 @@ pub(crate) struct Swap {
 
 /// The swap devices. A file that was deleted while it is in use keeps its name, without the kernel's mark, so
 /// that its series goes on; where a new one has taken its place, the two are one device.
-pub(crate) fn parse_swaps(text: &str) -> Result<Vec<Swap>, ParseError> {
+pub(crate) fn parse_swaps(text: &str) -> Result<Rows<Swap>, ParseError> {
+    let Rows { rows, odd } = text::rows(text, 1, |at, line| {
+        parse_swap(line).ok_or_else(|| ParseError::new(at, line, "name, type, size and used"))
+    })?;
     let mut swaps: Vec<Swap> = Vec::new();
-    for (line, at) in text.lines().zip(1..).skip(1) {
-        let swap = parse_swap(line).ok_or_else(|| ParseError::new(at, line, "name, type, size and used"))?;
+    for swap in rows {
         match swaps.iter_mut().find(|known| known.device == swap.device) {
             Some(known) => {
                 known.size = known.size.saturating_add(swap.size);
@@ -124,7 +130,7 @@ pub(crate) fn parse_swaps(text: &str) -> Result<Vec<Swap>, ParseError> {
             None => swaps.push(swap),
         }
     }
-    Ok(swaps)
+    Ok(Rows { rows: swaps, odd })
 }
 
 fn parse_swap(line: &str) -> Option<Swap> {
@@ -178,7 +184,7 @@ mod tests {
     const HEADER: &str = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n";
 
     /// Linux 6.1: a partition, a file with a blank in its name, and one that was deleted.
-    const SWAPS: &str = "\
+    const THREE: &str = "\
 Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 /dev/dm-1                               partition\t2097148\t\t1024\t\t-2
 /var/swap\\040file                       file\t\t1048572\t\t0\t\t5
@@ -189,25 +195,28 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
         Swap { device: device.to_owned(), size: size << 10, used: used << 10 }
     }
 
+    fn swaps(text: &str) -> Vec<Swap> {
+        let found = parse_swaps(text).unwrap();
+        assert_eq!(found.odd, None);
+        found.rows
+    }
+
     #[test]
     fn every_device_is_read_by_its_name() {
         let expected =
             [swap("/dev/dm-1", 2_097_148, 1024), swap("/var/swap file", 1_048_572, 0), swap("/old", 4, 4)];
-        assert_eq!(parse_swaps(SWAPS).unwrap(), expected);
+        assert_eq!(swaps(THREE), expected);
     }
 
     #[test]
     fn a_deleted_file_and_its_successor_are_one_device() {
         let text = format!("{HEADER}/swap\\040(deleted) file 8 8 -2\n/swap file 16 4 -3\n");
-        assert_eq!(parse_swaps(&text).unwrap(), [swap("/swap", 24, 12)]);
+        assert_eq!(swaps(&text), [swap("/swap", 24, 12)]);
     }
 
     #[test]
     fn a_blank_that_is_not_escaped_stays_in_the_name() {
-        assert_eq!(
-            parse_swaps(&format!("{HEADER}/my swap file 8 0 -2\n")).unwrap(),
-            [swap("/my swap", 8, 0)]
-        );
+        assert_eq!(swaps(&format!("{HEADER}/my swap file 8 0 -2\n")), [swap("/my swap", 8, 0)]);
     }
 
     #[test]
@@ -230,8 +239,8 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 
     #[test]
     fn a_host_without_swap_has_no_points() {
-        assert_eq!(parse_swaps(HEADER), Ok(vec![]));
-        assert_eq!(parse_swaps(""), Ok(vec![]));
+        assert_eq!(swaps(HEADER), []);
+        assert_eq!(swaps(""), []);
     }
 
     #[test]

@@ -46,9 +46,12 @@ pub(super) fn endpoint(word: &str) -> Result<String, String> {
     if parsed.host().is_empty() {
         return expected("");
     }
-    match &rest[authority.len()..] {
-        "" | "/" => Ok(format!("{}://{authority}", scheme.to_ascii_lowercase())),
-        _ => expected("; OTLP over gRPC has no path"),
+    let path = &rest[authority.len()..];
+    let endpoint = format!("{}://{authority}{}", scheme.to_ascii_lowercase(), path.trim_end_matches('/'));
+    match path.parse::<http::uri::PathAndQuery>() {
+        _ if path.contains(['?', '#']) => expected("; it has neither a query nor a fragment"),
+        Err(_) if !path.is_empty() => expected(""),
+        _ => Ok(endpoint),
     }
 }
 
@@ -78,6 +81,7 @@ mod tests {
             ("http://localhost:4317", "http://localhost:4317"),
             ("HTTPS://otlp.example.com/", "https://otlp.example.com"),
             ("http://[::1]:4317", "http://[::1]:4317"),
+            ("http://a:4318/base/", "http://a:4318/base"),
         ] {
             assert_eq!(endpoint(said).as_deref(), Ok(kept));
         }
@@ -96,8 +100,8 @@ mod tests {
             ("http://a:0", r#"found "http://a:0"; the port is a whole number from 1 to 65535"#),
             ("http://a:99999", r#"found "http://a:99999"; the port is a whole number from 1 to 65535"#),
             ("http://a:", r#"found "http://a:"; the port is a whole number from 1 to 65535"#),
-            ("http://a:4318/v1/metrics", r#"found "http://a:4318/v1/metrics"; OTLP over gRPC has no path"#),
-            ("http://a?b", r#"found "http://a?b"; OTLP over gRPC has no path"#),
+            ("http://a/b c", r#"found "http://a/b c""#),
+            ("http://a?b", r#"found "http://a?b"; it has neither a query nor a fragment"#),
             ("http://me:secret@a:4317", "without credentials: put them into headers"),
         ] {
             assert_eq!(endpoint(wrong), Err(format!("{expected}{rest}")), "{wrong}");

@@ -3,14 +3,24 @@
 use std::collections::BTreeMap;
 
 use ::config::{Value, ValueKind};
+use opentelemetry_otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
 
+use super::environment;
 use super::layer::{Layer, get, origin};
 use super::leaf::inside;
 use super::problem::{Problem, shown};
-use super::tables::{LABELS, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE};
+use super::setting::Kind;
+use super::tables::{
+    HTTP_PROTOBUF, LABELS, OTLP_CERT_FILE, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE,
+    OTLP_KEY_FILE, OTLP_PROTOCOL, OTLP_SECRET_FILES,
+};
 
-/// The receiver that the OpenTelemetry specification assumes.
-const DEFAULT_ENDPOINT: &str = "http://localhost:4317";
+/// The receivers that the OpenTelemetry specification assumes.
+const DEFAULT_GRPC: &str = "http://localhost:4317";
+const DEFAULT_HTTP: &str = "http://localhost:4318";
+
+/// Where metrics are posted to, below an endpoint for all signals.
+const PATH: &str = "/v1/metrics";
 
 /// The defaults that follow from what was said.
 pub(super) fn derived(said: &Value) -> Layer {
@@ -20,7 +30,8 @@ pub(super) fn derived(said: &Value) -> Layer {
         None if has_endpoint => layer.set(&OTLP_ENABLED, "default, as there is an endpoint", true.into()),
         None => layer.set(&OTLP_ENABLED, "default, as there is no endpoint", false.into()),
         Some(ValueKind::Boolean(true)) if !has_endpoint => {
-            layer.set(&OTLP_ENDPOINT, "default of the OpenTelemetry specification", DEFAULT_ENDPOINT.into());
+            let endpoint = if is_http(said) { DEFAULT_HTTP } else { DEFAULT_GRPC };
+            layer.set(&OTLP_ENDPOINT, "default of the OpenTelemetry specification", endpoint.into());
         }
         Some(_) => {}
     }
@@ -32,7 +43,57 @@ pub(super) fn check(tree: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     labels(tree, &mut problems);
     credentials(tree, &mut problems);
+    path(tree, &mut problems);
+    pair(tree, &mut problems);
     problems
+}
+
+fn is_http(tree: &Value) -> bool {
+    text(tree, &OTLP_PROTOCOL).is_some_and(|(protocol, _)| protocol == HTTP_PROTOBUF)
+}
+
+/// The text at a path, and where it was said.
+fn text<'a>(tree: &'a Value, path: &[&str]) -> Option<(&'a str, &'a str)> {
+    let value = get(tree, path)?;
+    match &value.kind {
+        ValueKind::String(text) => Some((text, origin(value))),
+        _ => None,
+    }
+}
+
+/// The endpoint with the path that metrics are posted to. By the specification it is added to an endpoint for
+/// all signals, and one for metrics alone is used as it is. Who writes the whole address all the same means it.
+pub(super) fn endpoint(tree: &Value) -> Option<String> {
+    let (endpoint, said) = text(tree, &OTLP_ENDPOINT)?;
+    let for_metrics = said == environment::origin(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT);
+    let whole = !is_http(tree) || for_metrics || endpoint.ends_with(PATH);
+    Some(if whole { endpoint.to_owned() } else { format!("{endpoint}{PATH}") })
+}
+
+/// A path says that OTLP/HTTP is meant.
+fn path(tree: &Value, problems: &mut Vec<Problem>) {
+    let Some((endpoint, origin)) = text(tree, &OTLP_ENDPOINT).filter(|_| !is_http(tree)) else { return };
+    if endpoint.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
+        let message = format!(
+            "expected {}, found {}; OTLP over gRPC has no path: leave it out, or set otlp.protocol: {HTTP_PROTOBUF}",
+            Kind::Endpoint,
+            shown(endpoint)
+        );
+        problems.push(Problem::new(origin, &OTLP_ENDPOINT.join("."), message));
+    }
+}
+
+/// A certificate is of no use without its key.
+fn pair(tree: &Value, problems: &mut Vec<Problem>) {
+    for (one, other) in [(OTLP_CERT_FILE, OTLP_KEY_FILE), (OTLP_KEY_FILE, OTLP_CERT_FILE)] {
+        if let (Some((_, origin)), None) = (text(tree, &one), text(tree, &other)) {
+            problems.push(Problem::new(
+                origin,
+                &one.join("."),
+                format!("expected {} as well", other.join(".")),
+            ));
+        }
+    }
 }
 
 /// Two attributes that Prometheus would show under one name would be one label with two values.
@@ -57,15 +118,21 @@ fn credentials(tree: &Value, problems: &mut Vec<Problem>) {
         Some(ValueKind::Table(headers)) => !headers.is_empty(),
         _ => false,
     };
-    let Some(value) = get(tree, &OTLP_ENDPOINT) else { return };
-    let ValueKind::String(endpoint) = &value.kind else { return };
-    if is_on(&OTLP_ENABLED) && has_headers && !is_on(&OTLP_INSECURE) && leaves_unencrypted(endpoint) {
-        let message = format!(
-            "expected https, because there are headers, found {}; otlp.insecure: true lets them travel unencrypted",
-            shown(endpoint)
-        );
-        problems.push(Problem::new(origin(value), &OTLP_ENDPOINT.join("."), message));
+    let file = OTLP_SECRET_FILES.into_iter().find(|path| text(tree, path).is_some());
+    let Some((endpoint, origin)) = text(tree, &OTLP_ENDPOINT) else { return };
+    if !is_on(&OTLP_ENABLED) || is_on(&OTLP_INSECURE) || !leaves_unencrypted(endpoint) {
+        return;
     }
+    let secret = match file {
+        _ if has_headers => "there are headers".to_owned(),
+        Some(path) => format!("there is {}", path.join(".")),
+        None => return,
+    };
+    let message = format!(
+        "expected https, because {secret}, found {}; otlp.insecure: true lets them travel unencrypted",
+        shown(endpoint)
+    );
+    problems.push(Problem::new(origin, &OTLP_ENDPOINT.join("."), message));
 }
 
 /// Whether this is an `http` address of another host.

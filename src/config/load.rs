@@ -102,7 +102,10 @@ fn layers(
     problems.extend(cross::check(&tree));
     Problems::of(problems)?;
     let shown = render::resolved(&known, &tree);
-    Ok(Loaded { config: tree.try_deserialize()?, file: None, shown })
+    let endpoint = cross::endpoint(&tree);
+    let mut config: Config = tree.try_deserialize()?;
+    config.otlp.endpoint = endpoint;
+    Ok(Loaded { config, file: None, shown })
 }
 
 fn defaults(known: &[Known]) -> Checked {

@@ -43,6 +43,7 @@ pub fn render_default(collectors: &[CollectorSchema]) -> String {
             let about = collectors.iter().find(|collector| collector.name == *name);
             comment("  ", about.map_or("", |collector| collector.about))
         }
+        ["otlp", "tls"] => comment("  ", "Whom to trust, and who the agent is, where the endpoint is https."),
         [name] => {
             let about = SECTIONS.iter().find(|section| section.name == *name);
             comment("", about.map_or("", |section| section.about))

@@ -19,6 +19,9 @@ pub(super) struct Section {
 /// The sections, in the order of the annotated file; `collectors` comes after them.
 pub(super) static SECTIONS: [&Section; 5] = [&AGENT, &PROMETHEUS, &OTLP, &QUEUE, &RESOURCE_LIMITS];
 
+/// The protocol whose endpoint has a path.
+pub(super) const HTTP_PROTOBUF: &str = "http/protobuf";
+
 /// The key that says whether a way out or a collector runs.
 pub(super) const ENABLED: &str = "enabled";
 
@@ -28,6 +31,12 @@ pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
 pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
 pub(super) const OTLP_HEADERS: [&str; 2] = ["otlp", "headers"];
 pub(super) const OTLP_INSECURE: [&str; 2] = ["otlp", "insecure"];
+pub(super) const OTLP_PROTOCOL: [&str; 2] = ["otlp", "protocol"];
+pub(super) const OTLP_CERT_FILE: [&str; 3] = ["otlp", "tls", "cert_file"];
+pub(super) const OTLP_KEY_FILE: [&str; 3] = ["otlp", "tls", "key_file"];
+/// Files that hold what nobody else may read on the way.
+pub(super) const OTLP_SECRET_FILES: [[&str; 2]; 2] =
+    [["otlp", "bearer_token_file"], ["otlp", "headers_file"]];
 pub(super) const LABELS: [&str; 2] = ["agent", "labels"];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -126,8 +135,10 @@ static OTLP: Section = Section {
             "endpoint",
             Kind::Endpoint,
             "",
-            "The receiver: http://host:port, or https://host:port for TLS. Left out: nothing is pushed, and \
-             where otlp is enabled nevertheless, http://localhost:4317.",
+            "The receiver: http://host:port, or https://host:port for TLS. Where the protocol is http/protobuf, \
+             /v1/metrics is added to what stands here (unless it ends so), but not to what the variable with \
+             METRICS in its name says. Left out: nothing is pushed, and where otlp is enabled nevertheless, \
+             http://localhost:4317 (4318 for http/protobuf).",
         )
         .env(&[
             otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
@@ -135,8 +146,14 @@ static OTLP: Section = Section {
             "SC_INGESTOR_ENDPOINT",
         ])
         .also(&["ingestor_endpoint"]),
-        Setting::new("protocol", Kind::OneOf(&["grpc"]), "grpc", "How OTLP travels: grpc.")
-            .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, otlp::OTEL_EXPORTER_OTLP_PROTOCOL]),
+        // Every Collector and Alloy has both; gRPC is what the older agents of this road spoke.
+        Setting::new(
+            "protocol",
+            Kind::OneOf(&["grpc", HTTP_PROTOBUF]),
+            "grpc",
+            "How OTLP travels: grpc, usually to port 4317, or http/protobuf, usually to port 4318.",
+        )
+        .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, otlp::OTEL_EXPORTER_OTLP_PROTOCOL]),
         // Four samples a minute, so that a rate over one minute always has what it needs.
         Setting::new("interval", Kind::Duration(SECOND, HOUR), "15s", "The time between two pushes.")
             .env(&[OTEL_METRIC_EXPORT_INTERVAL, "SC_COLLECTION_INTERVAL"])
@@ -157,17 +174,63 @@ static OTLP: Section = Section {
              shown; the variable keeps them out of this file.",
         )
         .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_HEADERS, otlp::OTEL_EXPORTER_OTLP_HEADERS]),
+        Setting::new(
+            "headers_file",
+            Kind::Text,
+            "",
+            "A file with more of them, \"name: value\" on each line. It is read again when it changes.",
+        ),
+        Setting::new(
+            "bearer_token_file",
+            Kind::Text,
+            "",
+            "A file with a token, sent as \"authorization: Bearer ...\". It is read again when it changes, and \
+             when the receiver has refused the old one.",
+        ),
         // The only one that every receiver has to accept; it makes the data about eight times smaller.
         Setting::new("compression", Kind::OneOf(&["gzip", "zstd", "none"]), "gzip", "gzip, zstd or none.")
             .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_COMPRESSION, otlp::OTEL_EXPORTER_OTLP_COMPRESSION]),
+        // What the host counts, and what Prometheus and most others want.
+        Setting::new(
+            "temporality",
+            Kind::OneOf(&["cumulative", "delta", "lowmemory"]),
+            "cumulative",
+            "What counters say: cumulative, how much since their start; delta, how much since the last push. \
+             With delta, a counter that began before the agent starts without a point. lowmemory is cumulative \
+             here.",
+        )
+        .env(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
         Setting::new(
             "insecure",
             Kind::Bool,
             "false",
-            "Allow headers to travel to another host unencrypted, that is to an http:// endpoint. The \
+            "Allow headers and tokens to travel to another host unencrypted, that is to an http:// endpoint. The \
              endpoint's scheme alone says whether TLS is used.",
         )
         .env(&[otlp::OTEL_EXPORTER_OTLP_METRICS_INSECURE, otlp::OTEL_EXPORTER_OTLP_INSECURE]),
+        Setting::new(
+            "tls.ca_file",
+            Kind::Text,
+            "",
+            "The certificate authorities to trust for https, in PEM, instead of the system's. This file and the \
+             two below are read again when they change.",
+        )
+        .env(&["OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]),
+        Setting::new(
+            "tls.cert_file",
+            Kind::Text,
+            "",
+            "The agent's own certificate, in PEM, for receivers that want one (mTLS).",
+        )
+        .env(&["OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"]),
+        Setting::new("tls.key_file", Kind::Text, "", "The key of that certificate, in PEM.")
+            .env(&["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"]),
+        Setting::new(
+            "tls.server_name",
+            Kind::Host,
+            "",
+            "The name that the receiver's certificate is for, where it is not the endpoint's.",
+        ),
     ],
 };
 
@@ -194,7 +257,14 @@ static QUEUE: Section = Section {
             "max_bytes",
             Kind::Bytes(1 << 20, 1 << 39),
             "256MiB",
-            "The most bytes that the directory takes, and never more than 5 % of its file system.",
+            "The most bytes that the directory takes.",
+        ),
+        // On a file system that others use as well, a day of metrics is not worth their disk being full.
+        Setting::new(
+            "max_percent",
+            Kind::Int(1, 95),
+            "5",
+            "The most percent of its file system that the directory takes; more for a volume of its own.",
         ),
         Setting::new(
             "min_free",

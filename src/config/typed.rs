@@ -130,7 +130,7 @@ pub struct Prometheus {
 pub struct Otlp {
     /// Whether anything is pushed; then there is an endpoint.
     pub enabled: bool,
-    /// `http://` or `https://`, a host and perhaps a port; no path.
+    /// `http://` or `https://`, a host and perhaps a port; with the whole path where the protocol has one.
     pub endpoint: Option<String>,
     /// How OTLP travels.
     pub protocol: Protocol,
@@ -142,8 +142,31 @@ pub struct Otlp {
     pub headers: BTreeMap<String, Secret>,
     /// How the requests are compressed.
     pub compression: Compression,
-    /// Whether headers may travel unencrypted to another host.
+    /// A file with more headers.
+    pub headers_file: Option<PathBuf>,
+    /// A file with a token.
+    pub bearer_token_file: Option<PathBuf>,
+    /// What counters say.
+    pub temporality: Temporality,
+    /// Whether headers and tokens may travel unencrypted to another host.
     pub insecure: bool,
+    /// Whom to trust, and who we are.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// The section `otlp.tls`: files in PEM. There is a key where there is a certificate.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The authorities to trust; none: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The agent's own certificate.
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
+    /// The name that the receiver's certificate is for; none: the endpoint's.
+    pub server_name: Option<String>,
 }
 
 /// How OTLP travels.
@@ -152,6 +175,21 @@ pub struct Otlp {
 pub enum Protocol {
     /// gRPC over HTTP/2.
     Grpc,
+    /// A POST of protobuf.
+    #[serde(rename = "http/protobuf")]
+    HttpProtobuf,
+}
+
+/// What counters say, by the words of the specification's preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Temporality {
+    /// How much since their start.
+    Cumulative,
+    /// How much since the last push.
+    Delta,
+    /// Whatever takes less memory.
+    Lowmemory,
 }
 
 /// How requests are compressed.
@@ -176,6 +214,8 @@ pub struct Queue {
     pub directory: Option<PathBuf>,
     /// The most bytes that the directory takes.
     pub max_bytes: u64,
+    /// The most percent of its file system that it takes.
+    pub max_percent: u64,
     /// The bytes of its file system that it leaves free.
     pub min_free: u64,
     /// How long a batch may wait.

@@ -149,6 +149,12 @@ impl Pids {
         Ok(rustix::fs::statat(&self.proc, name.as_c_str(), AtFlags::empty())?.st_uid)
     }
 
+    /// The number of a file of a process. Those below `net` have one for each network namespace, so two
+    /// processes are in the same one when it is the same, which takes no privilege to find out.
+    pub fn inode(&self, pid: u32, file: &str) -> KernelResult<u64> {
+        Ok(rustix::fs::statat(&self.proc, Name::new(pid, file).as_c_str(), AtFlags::empty())?.st_ino)
+    }
+
     /// The threads of a process, at most `most` of them.
     pub fn threads(&self, pid: u32, most: usize) -> KernelResult<Vec<u32>> {
         let name = Name::new(pid, "task");

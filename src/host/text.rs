@@ -1,6 +1,6 @@
 //! The shapes of pseudo-files, as pure functions: `key value` lines, columns, and single numbers.
 
-use super::error::ParseError;
+use super::error::{Error, ParseError};
 
 /// A number in a column.
 pub fn number<T: std::str::FromStr>(
@@ -37,6 +37,43 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, u64)> {
         let value = fields.next()?.parse().ok()?;
         Some((key.trim_end_matches(':'), value))
     })
+}
+
+/// A table: what was understood of it, and the first line that was not.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rows<T> {
+    /// The lines that were understood.
+    pub rows: Vec<T>,
+    /// The first of the others.
+    pub odd: Option<ParseError>,
+}
+
+impl<T> Rows<T> {
+    /// The rows; a line that was not understood becomes a problem with `path`.
+    pub fn told(self, path: &str, problems: &mut Vec<Error>) -> Vec<T> {
+        problems.extend(self.odd.map(|odd| odd.at(path)));
+        self.rows
+    }
+}
+
+/// The lines of a table after its heading, without empty ones, each with its number from 1 on. A line that
+/// `row` does not understand hides no other device; only where it understands none of them it is an error.
+pub fn rows<'a, T>(
+    text: &'a str,
+    heading: usize,
+    row: impl Fn(usize, &'a str) -> Result<T, ParseError>,
+) -> Result<Rows<T>, ParseError> {
+    let mut out = Rows { rows: Vec::new(), odd: None };
+    for (line, number) in text.lines().zip(1..).skip(heading).filter(|(line, _)| !line.trim().is_empty()) {
+        match row(number, line) {
+            Ok(row) => out.rows.push(row),
+            Err(error) => out.odd = out.odd.or(Some(error)),
+        }
+    }
+    match out.odd {
+        Some(odd) if out.rows.is_empty() => Err(odd),
+        _ => Ok(out),
+    }
 }
 
 /// How many numbers a list of ranges such as `0-3,8` holds (cpuset(7), "List format").
@@ -90,6 +127,15 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_odd_hides_no_other() {
+        let row = |line, text| number::<u8>(Some(text), line, text, "a number");
+        let found = rows("heading\n1\n\nx\ny\n2\n", 1, row).unwrap();
+        assert_eq!((found.rows, found.odd.unwrap().line), (vec![1, 2], 4));
+        assert_eq!(rows("x\n", 0, row).unwrap_err().text, "x");
+        assert_eq!(rows("heading\n", 1, row), Ok(Rows { rows: vec![], odd: None }));
+    }
+
+    #[test]
     fn ranges_are_counted() {
         assert_eq!(count_ranges("0-3,8\n"), Some(5));
         assert_eq!(count_ranges("0\n"), Some(1));
@@ -119,6 +165,7 @@ mod tests {
             let _ = unescape_octal(&text);
             let _ = single::<u64>(&text);
             let _ = count_ranges(&text);
+            let _ = rows(&text, 1, |line, text| number::<u64>(Some(text), line, text, "a number"));
         }
     }
 }

@@ -9,26 +9,28 @@ pub struct DiskLimits {
     pub bytes: u64,
     /// Bytes that the queue leaves free, whoever took the others.
     pub free: u64,
-    /// Percent of the file system that the queue takes at most, and that it leaves free at least.
-    pub percent: u64,
+    /// Percent of the file system that the queue takes at most.
+    pub share: u64,
+    /// Percent of the file system that the queue leaves free, whoever took the others.
+    pub reserve: u64,
 }
 
 impl Default for DiskLimits {
     /// 256 MiB hold a day of a host with 300 processes, which takes 190 MiB.
     fn default() -> Self {
-        Self { bytes: 256 << 20, free: 256 << 20, percent: 5 }
+        Self { bytes: 256 << 20, free: 256 << 20, share: 5, reserve: 5 }
     }
 }
 
 impl DiskLimits {
     /// The most bytes on a file system of this size.
     pub(super) fn most(&self, total: u64) -> u64 {
-        self.bytes.min(total / 100 * self.percent)
+        self.bytes.min(total / 100 * self.share)
     }
 
     /// Whether so many more bytes leave enough of it free.
     pub(super) fn leaves_enough(&self, space: Space, more: u64) -> bool {
-        let free = self.free.max(space.total / 100 * self.percent);
+        let free = self.free.max(space.total / 100 * self.reserve);
         space.available >= free.saturating_add(more)
     }
 }

@@ -29,7 +29,7 @@ fn after(duration: Duration) -> Moment {
 
 /// A disk on which we may take so many bytes.
 fn room(bytes: u64) -> DiskLimits {
-    DiskLimits { bytes, free: 0, percent: 50 }
+    DiskLimits { bytes, free: 0, share: 100, reserve: 0 }
 }
 
 fn limits() -> Limits {

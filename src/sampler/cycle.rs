@@ -105,6 +105,7 @@ impl Driver {
             if let Some(reading) = slot.still_good() {
                 shared.put(place, reading);
             } else if let Some(collector) = slot.collector.take() {
+                slot.last = None;
                 let Slot { source, ceiling, .. } = slot;
                 let enabled = |metric: &_| source.enabled(metric);
                 let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);

@@ -140,9 +140,14 @@ impl Sampler {
 
     /// A snapshot at most [`FRESH`] old, within `budget`; when that ends first, what is ready by then.
     pub fn snapshot(&self, budget: Duration) -> Arc<Snapshot> {
+        self.snapshot_within(FRESH, budget)
+    }
+
+    /// The same for somebody to whom a snapshot of that age is too old.
+    pub fn snapshot_within(&self, age: Duration, budget: Duration) -> Arc<Snapshot> {
         let deadline = Instant::now() + budget;
         let mut state = self.shared.lock();
-        if state.began.is_some_and(|began| began.elapsed() <= FRESH) {
+        if state.began.is_some_and(|began| began.elapsed() <= age.min(FRESH)) {
             return Arc::clone(&state.complete);
         }
         // A cycle that is under way began after the last complete one, so its values are fresh enough.
@@ -152,7 +157,8 @@ impl Sampler {
             self.shared.changed.notify_all();
         }
         loop {
-            if state.cycles >= awaited {
+            // Another cycle may have begun before this thread was woken; then that one is waited for.
+            if state.cycles >= awaited && state.began.is_some() {
                 return Arc::clone(&state.complete);
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -183,8 +189,13 @@ impl Shared {
         !state.stopped
     }
 
+    /// Begins a cycle. What was complete is too old to be given to anybody, and of ten thousand processes two
+    /// snapshots at a time would be twice the memory.
     fn begin(&self) {
-        self.lock().partial.iter_mut().for_each(|reading| *reading = None);
+        let mut state = self.lock();
+        state.partial.iter_mut().for_each(|reading| *reading = None);
+        state.complete = Arc::default();
+        state.began = None;
     }
 
     fn put(&self, place: usize, reading: Arc<Reading>) {

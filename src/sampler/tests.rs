@@ -85,6 +85,16 @@ fn those_who_ask_within_a_second_share_one_reading() {
 }
 
 #[test]
+fn somebody_who_asks_for_less_age_gets_a_new_reading() {
+    let (_dir, sampler, _) = start(&[&PART]);
+    let first = sampler.snapshot(LONG);
+    std::thread::sleep(Duration::from_millis(20));
+    let second = sampler.snapshot_within(Duration::from_millis(10), LONG);
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&second, &sampler.snapshot(LONG)), "and the others share it");
+}
+
+#[test]
 fn an_error_and_a_panic_leave_the_others_whole() {
     let (_dir, sampler, stats) = start(&[&FAILS, &PANICS, &PART]);
     assert_eq!(names(&sampler.snapshot(LONG)), ["part"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostmeter::config::{Compression, Level, VmId};
+use hostmeter::config::{Compression, Level, Temporality, Tls, VmId};
 use serde::Deserialize;
 
 use crate::Said;
@@ -196,4 +196,42 @@ fn what_kubernetes_tells_of_its_services_is_not_meant_for_us() {
     assert_eq!(config, Said::default().config());
     let own = Said::default().env("HOSTMETER_PROMETHEUS__PORT", "tcp://10.0.0.1:9090");
     assert_eq!(own.problems().len(), 1);
+}
+
+#[test]
+fn over_http_the_path_is_added_to_an_endpoint_for_all_signals() {
+    let endpoint =
+        |said: Said| said.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf").config().otlp.endpoint;
+    let general = |url: &str| endpoint(Said::default().env("OTEL_EXPORTER_OTLP_ENDPOINT", url));
+    assert_eq!(general("http://a:4318").as_deref(), Some("http://a:4318/v1/metrics"));
+    assert_eq!(general("http://a:4318/base/").as_deref(), Some("http://a:4318/base/v1/metrics"));
+    assert_eq!(general("http://a:4318/v1/metrics").as_deref(), Some("http://a:4318/v1/metrics"));
+    let special = |url: &str| endpoint(Said::default().env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", url));
+    assert_eq!(special("http://a:4318/otlp").as_deref(), Some("http://a:4318/otlp"));
+    assert_eq!(special("http://a:4318").as_deref(), Some("http://a:4318"));
+    let nowhere = Said::default().env("OTEL_METRICS_EXPORTER", "otlp");
+    assert_eq!(endpoint(nowhere).as_deref(), Some("http://localhost:4318/v1/metrics"));
+}
+
+#[test]
+fn the_variables_for_tls_are_read_and_those_for_metrics_are_stronger() {
+    let config = Said::file("otlp: {tls: {server_name: collector}}")
+        .env("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca")
+        .env("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/metrics-ca")
+        .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/cert")
+        .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key")
+        .env("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/metrics-key")
+        .config();
+    let Tls { ca_file, cert_file, key_file, server_name } = config.otlp.tls;
+    assert_eq!(ca_file, Some("/metrics-ca".into()));
+    assert_eq!((cert_file, key_file), (Some("/cert".into()), Some("/metrics-key".into())));
+    assert_eq!(server_name.as_deref(), Some("collector"));
+}
+
+#[test]
+fn the_preference_for_deltas_is_read_in_any_case() {
+    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    assert_eq!(Said::default().config().otlp.temporality, Temporality::Cumulative);
+    assert_eq!(Said::default().env(name, "Delta").config().otlp.temporality, Temporality::Delta);
+    assert_eq!(Said::default().env(name, "LowMemory").config().otlp.temporality, Temporality::Lowmemory);
 }

@@ -59,7 +59,7 @@ prometheus:
 ",
     )
     .env("OTEL_EXPORTER_OTLP_TIMEOUT", "10s later")
-    .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
     .env("OTEL_METRICS_EXPORTER", "console,otlp")
     .env("OTEL_SDK_DISABLED", "1")
     .env("HOSTMETER_OTLP_INTERVAL", "1s")
@@ -91,7 +91,7 @@ prometheus:
             "hostmeter.yaml:26: prometheus: stands on line 4 already",
             r#"environment variable OTEL_METRICS_EXPORTER: expected otlp, prometheus or none, separated by commas, found "console""#,
             "environment variable OTEL_SDK_DISABLED: expected true or false, found 1",
-            r#"environment variable OTEL_EXPORTER_OTLP_PROTOCOL: otlp.protocol: expected grpc, found "http/protobuf""#,
+            r#"environment variable OTEL_EXPORTER_OTLP_PROTOCOL: otlp.protocol: expected grpc or http/protobuf, found "http/json""#,
             r#"environment variable OTEL_EXPORTER_OTLP_TIMEOUT: otlp.timeout: expected a duration from 100ms to 5m, found "10s later""#,
             "environment variable HOSTMETER_OTLP_INTERVAL: unknown variable; did you mean HOSTMETER_OTLP__INTERVAL?",
             "environment variable HOSTMETER_XYZ: unknown variable; ours are called HOSTMETER_<SECTION>__<KEY>",
@@ -158,5 +158,34 @@ fn what_does_not_go_together_is_refused() {
         said().env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost"),
     ] {
         assert!(allowed.load().is_ok());
+    }
+}
+
+#[test]
+fn what_belongs_together_is_asked_for() {
+    let said = Said::file("otlp:\n  tls: {cert_file: a}\n").env("OTEL_EXPORTER_OTLP_CLIENT_KEY", "");
+    let told = "hostmeter.yaml:2: otlp.tls.cert_file: expected otlp.tls.key_file as well";
+    assert_eq!(said.problems(), [told]);
+    let said = Said::default().env("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "a");
+    let told = "environment variable OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY: otlp.tls.key_file: expected otlp.tls.cert_file as well";
+    assert_eq!(said.problems(), [told]);
+    let said = Said::file("otlp: {endpoint: 'http://a:4318/v1/metrics'}");
+    let told = r#"hostmeter.yaml:1: otlp.endpoint: expected an address such as http://localhost:4317, found "http://a:4318/v1/metrics"; OTLP over gRPC has no path: leave it out, or set otlp.protocol: http/protobuf"#;
+    assert_eq!(said.problems(), [told]);
+}
+
+#[test]
+fn a_token_in_a_file_leaves_the_host_encrypted_as_well() {
+    for key in ["bearer_token_file", "headers_file"] {
+        let said = || {
+            let said = Said::default().env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://10.0.0.1:4317");
+            said.flag("--set", &format!("otlp.{key}"), "/run/secrets/token")
+        };
+        let told = format!(
+            r#"environment variable OTEL_EXPORTER_OTLP_ENDPOINT: otlp.endpoint: expected https, because there is otlp.{key}, found "http://10.0.0.1:4317"; otlp.insecure: true lets them travel unencrypted"#
+        );
+        assert_eq!(said().problems(), [told]);
+        assert!(said().env("OTEL_EXPORTER_OTLP_INSECURE", "true").load().is_ok());
+        assert!(said().env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://10.0.0.1:4317").load().is_ok());
     }
 }

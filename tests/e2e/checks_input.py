@@ -87,6 +87,15 @@ def run(report, directory, options):
             code, out, err = hostmeter(*args)
             check.same("exit code", code, GOOD)
             check.that(out.strip(), f"nothing on standard output; standard error: {err[:200]}")
+    # `cargo test` builds the dependencies with the features of the test dependencies, too: only a binary that was
+    # built alone shows a feature that is missing.
+    with report.check("good input: processes by rules in any case, with scrubbed command lines") as check:
+        path = directory / "processes.yaml"
+        path.write_text('collectors: {process: {view: all, command_line: scrubbed, include: ["name=(?i)[A-Z]"]}}\n')
+        code, out, err = hostmeter("check", "--config", path, OTEL_EXPORTER_PROMETHEUS_PORT=free_port())
+        check.same("exit code", code, GOOD)
+        check.that(re.search(r"process +on", out), f"not collected: {out + err[:500]}")
+        check.that("panicked" not in err, err[:500])
 
 
 def ends(check, case, directory):

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 import checks_endpoint
+import checks_faults
 import checks_input
 import checks_late
+import checks_processes
 import checks_promtool
 import checks_roads
 import checks_scope
@@ -27,10 +29,12 @@ GROUPS = {
     "input": checks_input.run,
     "promtool": checks_promtool.run,
     "values": checks_values.run,
+    "processes": checks_processes.run,
     "scope": checks_scope.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
     "late": checks_late.run,
+    "faults": checks_faults.run,
     "roads": checks_roads.run,
 }
 

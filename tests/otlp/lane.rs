@@ -99,4 +99,13 @@ fn times_starts_entities_and_ends_are_right() {
     std::thread::sleep(FRESH);
     let third = collect(&mut lane);
     assert_eq!(third["resourceMetrics"].as_array().unwrap().len(), 1, "an end is told once: {third}");
+
+    let mut lane = lane.every(Duration::from_millis(40));
+    std::thread::sleep(Duration::from_millis(30));
+    let soon = collect(&mut lane);
+    assert_eq!(
+        soon["resourceMetrics"].as_array().unwrap().len(),
+        1,
+        "a tick after a late one has its own reading"
+    );
 }

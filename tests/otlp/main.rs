@@ -4,10 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+mod authority;
 mod codes;
 mod faults;
 mod lane;
+mod program;
 mod server;
+mod tls;
+mod web;
 
 use std::time::Duration;
 

@@ -79,7 +79,7 @@ impl MetricsService for Server {
     }
 }
 
-fn numbers(request: &ExportMetricsServiceRequest) -> Vec<i64> {
+pub(crate) fn numbers(request: &ExportMetricsServiceRequest) -> Vec<i64> {
     let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
     let metrics = scopes.flat_map(|scope| &scope.metrics);
     let points = metrics.flat_map(|metric| match metric.data.as_ref().unwrap() {

@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) specs: Vec<&'static Spec>,
     pub(crate) settings: Settings,
     pub(crate) given: Given,
+    /// Metrics that are off by default, too.
+    pub(crate) everything: bool,
 }
 
 impl Plan {
@@ -45,7 +47,11 @@ impl Plan {
         let host = Arc::new(Host::at(root.path()).unwrap());
         let stats = Arc::new(Stats::default());
         let resource = Resource::detect(&host, &self.given, |_| None);
-        let sources = self.specs.iter().map(|&spec| Source::new(spec)).collect();
+        let source = |spec: &'static Spec| {
+            let on = spec.metrics.iter().filter(|_| self.everything).map(|m| (m.name.to_owned(), true));
+            Source { metrics: on.collect(), ..Source::new(spec) }
+        };
+        let sources = self.specs.iter().map(|&spec| source(spec)).collect();
         let sampler = Arc::new(Sampler::start(host, sources, Arc::clone(&stats)).unwrap());
         let page = Page::new(sampler, &resource, &self.settings).unwrap();
         (root, Arc::new(Site::new(Arc::new(page), stats, resource, self.settings.budget)))
@@ -70,7 +76,7 @@ impl Plan {
 impl Default for Plan {
     fn default() -> Self {
         let settings = Settings { port: 0, ..Settings::default() };
-        Self { specs: ALL.to_vec(), settings, given: Given::default() }
+        Self { specs: ALL.to_vec(), settings, given: Given::default(), everything: false }
     }
 }
 
@@ -127,7 +133,7 @@ impl Drop for Agent {
 /// Everything until the server closes or resets the connection.
 pub(crate) fn to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 65536];
+    let mut piece = [0; 8192];
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         bytes.extend_from_slice(&piece[..read]);
     }

@@ -39,7 +39,7 @@ impl Collector for Many {
     }
 
     fn ceiling(&self) -> usize {
-        5000
+        10_000
     }
 }
 
@@ -115,12 +115,11 @@ fn an_idle_connection_is_kept_for_its_time_and_then_closed() {
 fn a_client_that_does_not_read_is_left() {
     let agent = limited(Plan::with(&MANY_SPEC), |limits| limits.stall = SHORT);
     let mut stream = agent.connect();
-    // More than the kernel keeps for both sides, which is some ten megabytes.
-    stream.write_all(&GET.repeat(60)).unwrap();
+    stream.write_all(GET).unwrap();
     std::thread::sleep(SOON);
-    let received = to_end(&mut stream).len();
-    let page = agent.metrics().len();
-    assert!((page..60 * page).contains(&received), "{received} of 60 times {page}");
+    // What the kernel kept for both sides, and no more.
+    let (received, page) = (to_end(&mut stream).len(), agent.metrics().len());
+    assert!(0 < received && received < page, "{received} of {page} bytes");
 }
 
 #[test]

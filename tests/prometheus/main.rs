@@ -6,6 +6,8 @@ mod agent;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod text;

@@ -182,7 +182,7 @@ fn a_new_site_is_served_on_the_old_connection() {
     let mut ask = |more: &str| {
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: test\r\n{more}\r\n").unwrap();
         let mut text = String::new();
-        let mut piece = [0; 65536];
+        let mut piece = [0; 8192];
         while !text.contains("target_info{") || !text.ends_with('\n') {
             let read = stream.read(&mut piece).unwrap();
             text.push_str(std::str::from_utf8(&piece[..read]).unwrap());

@@ -18,7 +18,7 @@ fn limits() -> Limits {
 
 /// A directory that may take so many bytes, whatever the file system around it is like.
 fn place(directory: &Path, bytes: u64) -> Place {
-    let limits = DiskLimits { bytes, free: 0, percent: 50 };
+    let limits = DiskLimits { bytes, free: 0, share: 100, reserve: 0 };
     Place { directory: directory.to_path_buf(), limits, boot_id: 7 }
 }
 

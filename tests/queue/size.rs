@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::*;
@@ -18,26 +17,24 @@ fn du(directory: &Path) -> u64 {
 fn the_cap_holds_at_every_moment_that_somebody_looks() {
     const MOST: u64 = 2_000_000;
     let directory = tempfile::tempdir().unwrap();
-    let (over, peak) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut peak = 0;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                peak.fetch_max(du(directory.path()), Ordering::Relaxed);
+        let writer = scope.spawn(|| {
+            let mut queue = Queue::open(limits(), &place(directory.path(), MOST), Moment::now()).unwrap();
+            let (mut bytes, mut random) = (0, fastrand::Rng::with_seed(1));
+            while bytes < 3 * MOST {
+                let size = random.usize(100..40_000);
+                append(&mut queue, &[size, size]);
+                bytes += 2 * size as u64;
+                assert_eq!(queue.allocated(), du(directory.path()));
             }
+            assert!(queue.books().left(Fate::QueueFull) > 0);
+            assert_eq!(queue.books().waiting(), drain(&mut queue) as u64);
         });
-        let mut queue = Queue::open(limits(), &place(directory.path(), MOST), Moment::now()).unwrap();
-        let (mut bytes, mut random) = (0, fastrand::Rng::with_seed(1));
-        while bytes < 3 * MOST {
-            let size = random.usize(100..40_000);
-            append(&mut queue, &[size, size]);
-            bytes += 2 * size as u64;
-            assert_eq!(queue.allocated(), du(directory.path()));
+        while !writer.is_finished() {
+            peak = peak.max(du(directory.path()));
         }
-        assert!(queue.books().left(Fate::QueueFull) > 0);
-        assert_eq!(queue.books().waiting(), drain(&mut queue) as u64);
-        over.store(true, Ordering::Relaxed);
     });
-    let peak = peak.into_inner();
     assert!(peak > MOST / 2 && peak <= MOST, "{peak} of {MOST}");
 }
 

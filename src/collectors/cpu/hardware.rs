@@ -3,7 +3,7 @@
 //! `/sys/devices/system/cpu` comes first. `/proc/cpuinfo` measures every CPU's frequency when it is opened,
 //! which takes up to 20 ms on some kernels, and on ARM it knows neither cores nor frequencies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host::{Error, Host, ParseError, text};
 
@@ -83,14 +83,14 @@ pub(super) fn frequencies(host: &Host, online: &[u32]) -> Result<Vec<(u32, u64)>
     })
 }
 
-/// `processor` and `cpu MHz` of every CPU of `/proc/cpuinfo` that has them, in hertz.
+/// `processor` and `cpu MHz` of every CPU of `/proc/cpuinfo` that has them, in hertz, each once.
 fn parse_frequencies(cpuinfo: &str) -> Vec<(u32, u64)> {
     let hertz = |block| {
         let megahertz: f64 = field(block, "cpu MHz")?.parse().ok()?;
         let number = field(block, "processor")?.parse().ok()?;
         megahertz.is_finite().then(|| (number, (megahertz * 1e6).round() as u64))
     };
-    blocks(cpuinfo).filter_map(hertz).collect()
+    blocks(cpuinfo).filter_map(hertz).collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 /// The paragraphs of `/proc/cpuinfo` that are about a CPU; ARM adds one about the board.

@@ -122,6 +122,15 @@ fn a_cpu_that_is_plugged_in_brings_no_burst() {
 }
 
 #[test]
+fn a_cpu_that_stands_twice_is_one() {
+    let twice = parse("cpu 1 0 0 9\ncpu1 5 0 0 5\ncpu0 1 0 0 9\ncpu1 7 0 0 7\n").unwrap();
+    assert_eq!(
+        twice.cpus.iter().map(|(number, times)| (*number, times[0])).collect::<Vec<_>>(),
+        [(0, Some(1)), (1, Some(5))]
+    );
+}
+
+#[test]
 fn the_setting_is_read_and_the_ceiling_holds_every_cpu_that_can_come() {
     let (_dir, host) = host(&[("proc/stat", MODERN), ("sys/devices/system/cpu/possible", "0-127\n")]);
     let made = |yaml| {

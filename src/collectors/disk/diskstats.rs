@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::host::{ParseError, text};
+use crate::host::ParseError;
+use crate::host::text::{self, Rows};
 
 /// One line of `/proc/diskstats`.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,9 +47,8 @@ pub(super) fn is_partition(name: &str, all: &HashSet<&str>) -> bool {
 
 /// The lines of `/proc/diskstats`: two numbers, a name, and 11 counters, to which 4.18 added 4 for discards
 /// and 5.5 two for flushes.
-pub(super) fn parse(text: &str) -> Result<Vec<Device>, ParseError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(index, line)| device(index + 1, line)).collect()
+pub(super) fn parse(text: &str) -> Result<Rows<Device>, ParseError> {
+    text::rows(text, 0, device)
 }
 
 fn device(number: usize, line: &str) -> Result<Device, ParseError> {
@@ -72,8 +72,9 @@ mod tests {
 
     #[test]
     fn a_cut_line_says_what_was_expected() {
-        let error = parse("8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n8 16 sdb 1 2").unwrap_err();
-        assert_eq!((error.line, error.text.as_str()), (2, "8 16 sdb 1 2"));
+        let found = parse("8 0 sda 1 2 3 4 5 6 7 8 9 10 11\n8 16 sdb 1 2").unwrap();
+        let odd = found.odd.unwrap();
+        assert_eq!((found.rows.len(), odd.line, odd.text.as_str()), (1, 2, "8 16 sdb 1 2"));
     }
 
     proptest! {

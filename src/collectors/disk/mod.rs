@@ -22,6 +22,8 @@ use super::filter::{Filter, Pattern};
 use super::{Collector, Spec};
 use diskstats::{Device, is_partition, parse};
 
+const DISKSTATS: &str = "proc/diskstats";
+
 const SECTOR: u64 = 512;
 
 /// Times in diskstats are milliseconds.
@@ -115,7 +117,7 @@ impl Disk {
 
 impl Collector for Disk {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let devices = host.parse("proc/diskstats", parse)?;
+        let devices = host.parse(DISKSTATS, parse)?.told(DISKSTATS, &mut out.problems);
         let all: HashSet<&str> = devices.iter().map(|device| &*device.name).collect();
         // Without sysfs (a hardened container) the names have to tell.
         let disks = host.list("sys/block").map(HashSet::<String>::from_iter).ok();

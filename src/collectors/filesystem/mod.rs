@@ -109,7 +109,7 @@ impl Filesystems {
 
 impl Collector for Filesystems {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let filesystems = mounts::read(host, &self.filters)?;
+        let filesystems = mounts::read(host, &self.filters, &mut out.problems)?;
         let pool = match &mut self.pool {
             Some(pool) => pool,
             none => none.insert(Pool::of(host)?),

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::host::{ParseError, text};
+use crate::host::ParseError;
+use crate::host::text::{self, Rows};
 
 /// Mounts are not nested deeper; a table whose parents go in circles ends here.
 const MAX_DEPTH: usize = 256;
@@ -40,11 +41,10 @@ impl Mount<'_> {
 }
 
 /// The lines of a mount table.
-pub(super) fn parse(text: &str) -> Result<Vec<Mount<'_>>, ParseError> {
-    let line = |(index, line)| {
-        mount(line).ok_or_else(|| ParseError::new(index + 1, line, "a line of proc_pid_mountinfo(5)"))
-    };
-    text.lines().enumerate().map(line).collect()
+pub(super) fn parse(text: &str) -> Result<Rows<Mount<'_>>, ParseError> {
+    text::rows(text, 0, |number, line| {
+        mount(line).ok_or_else(|| ParseError::new(number, line, "a line of proc_pid_mountinfo(5)"))
+    })
 }
 
 /// `36 35 98:0 /root /point rw,noatime shared:1 master:2 - ext3 /dev/root rw,errors=continue`; between the
@@ -114,14 +114,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn points(text: &str) -> Vec<String> {
-        visible(&parse(text).unwrap()).iter().map(Mount::point).collect()
+        visible(&parse(text).unwrap().rows).iter().map(Mount::point).collect()
     }
 
     #[test]
     fn a_line_with_optional_fields_is_read() {
         let text =
             r"36 35 98:0 /mnt1 /mnt\0402 rw,noatime shared:7 master:1 - ext3 /dev/a\134b ro,errors=continue";
-        let mount = parse(text).unwrap()[0];
+        let mount = parse(text).unwrap().rows[0];
         assert_eq!((mount.device, mount.root, mount.kind), ("98:0", "/mnt1", "ext3"));
         assert_eq!((mount.point(), mount.source()), ("/mnt 2".to_owned(), r"/dev/a\b".to_owned()));
         assert!(!mount.read_only && mount.read_only_everywhere);
@@ -129,14 +129,14 @@ mod tests {
 
     #[test]
     fn no_optional_field_and_no_source_is_a_line_too() {
-        let mount = parse("36 35 0:9 / /x ro - fuse.sshfs  rw").unwrap()[0];
+        let mount = parse("36 35 0:9 / /x ro - fuse.sshfs  rw").unwrap().rows[0];
         assert_eq!((mount.kind, mount.source(), mount.read_only), ("fuse.sshfs", String::new(), true));
     }
 
     #[test]
     fn a_cut_line_is_told() {
-        let error = parse("22 27 0:21 / /proc rw - proc proc rw\n36 35 98:0 / /x rw - ext4").unwrap_err();
-        assert_eq!(error.line, 2);
+        let found = parse("22 27 0:21 / /proc rw - proc proc rw\n36 35 98:0 / /x rw - ext4").unwrap();
+        assert_eq!((found.rows.len(), found.odd.unwrap().line), (1, 2));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in r"([0-3 /a:\\-]{0,40}\n?){0,4}", any in ".*") {
-            let _ = parse(&text).map(|mounts| visible(&mounts).len());
+            let _ = parse(&text).map(|mounts| visible(&mounts.rows).len());
             let _ = parse(&any);
         }
 
@@ -181,7 +181,7 @@ mod tests {
         fn no_table_panics(lines in proptest::collection::vec((0..6_u8, 0..6_u8, "(/[ab]){0,3}/?"), 0..9)) {
             let line = |(id, parent, at)| format!("{id} {parent} 8:1 / {at} rw - ext4 x rw\n");
             let text: String = lines.into_iter().map(line).collect();
-            let mounts = parse(&text).unwrap();
+            let mounts = parse(&text).unwrap().rows;
             prop_assert!(visible(&mounts).len() <= mounts.len());
         }
     }

@@ -79,30 +79,35 @@ struct Candidate<'a> {
     read_only: bool,
 }
 
-/// The filesystems of the host, in the order in which they were mounted.
-pub(super) fn read(host: &Host, filters: &Filters) -> Result<Vec<Filesystem>, Error> {
+/// The filesystems of the host, in the order in which they were mounted; what is odd in the table becomes a
+/// problem.
+pub(super) fn read(
+    host: &Host,
+    filters: &Filters,
+    problems: &mut Vec<Error>,
+) -> Result<Vec<Filesystem>, Error> {
     let own = || host.read(OWN);
     let recorded = host.is_recorded();
     match host.read(OF_HOST) {
-        Ok(table) if recorded => Ok(choose(of_host(host, &parse(OF_HOST, &table)?), filters)),
+        Ok(table) if recorded => Ok(choose(of_host(host, &parse(OF_HOST, &table, problems)?), filters)),
         Ok(table) => {
             let own = own()?;
-            let mut mounts = of_host(host, &parse(OF_HOST, &table)?);
+            let mut mounts = of_host(host, &parse(OF_HOST, &table, problems)?);
             if own != table {
-                keep_reachable(&mut mounts, &parse(OWN, &own)?);
+                keep_reachable(&mut mounts, &parse(OWN, &own, problems)?);
             }
             Ok(choose(mounts, filters))
         }
         Err(denied) => {
             let own = own().map_err(|_| denied)?;
-            let mounts = parse(OWN, &own)?;
+            let mounts = parse(OWN, &own, problems)?;
             Ok(choose(if recorded { of_host(host, &mounts) } else { of_agent(host, &mounts) }, filters))
         }
     }
 }
 
-fn parse<'a>(path: &str, table: &'a str) -> Result<Vec<Mount<'a>>, Error> {
-    let mounts = mountinfo::parse(table).map_err(|e| e.at(path))?;
+fn parse<'a>(path: &str, table: &'a str, problems: &mut Vec<Error>) -> Result<Vec<Mount<'a>>, Error> {
+    let mounts = mountinfo::parse(table).map_err(|e| e.at(path))?.told(path, problems);
     Ok(mountinfo::visible(&mounts).into_iter().filter(|mount| !PSEUDO.contains(&mount.kind)).collect())
 }
 
@@ -160,7 +165,11 @@ fn choose(candidates: Vec<Candidate<'_>>, filters: &Filters) -> Vec<Filesystem> 
             Some(_) => {}
         }
     }
-    chosen.into_iter().map(Filesystem::from).collect()
+    // At a place there is one filesystem, the one that was mounted last; a table that says otherwise is odd.
+    let mut points = HashSet::new();
+    let last: Vec<_> = chosen.iter().rev().map(|candidate| points.insert(&candidate.point)).collect();
+    let last = last.into_iter().rev();
+    chosen.into_iter().zip(last).filter(|(_, last)| *last).map(|(one, _)| one.into()).collect()
 }
 
 /// Of several mounts of one filesystem the whole one is shown rather than a bind mount of a directory in

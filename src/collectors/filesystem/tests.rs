@@ -94,6 +94,13 @@ fn a_filesystem_that_does_not_answer_takes_no_other_with_it() {
 }
 
 #[test]
+fn two_that_claim_one_place_are_one() {
+    let twice = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 9 8:2 / / rw - ext4 /dev/sda1 rw\n";
+    let reading = read(&SPEC.section("{}").unwrap(), &[("proc/1/mountinfo", twice), ("statfs", STATFS)]);
+    assert_eq!(shown(&reading), ["/"]);
+}
+
+#[test]
 fn the_own_table_is_read_where_that_of_the_host_is_not_to_be_had() {
     let reading = read(&SPEC.section("{}").unwrap(), &[("proc/self/mountinfo", MOUNTS), ("statfs", STATFS)]);
     assert_eq!(shown(&reading).len(), 5);

@@ -44,8 +44,8 @@ pub(super) struct Sums {
     tcp: u64,
     /// TCP sockets in `time_wait`.
     time_wait: u64,
-    /// UDP sockets.
-    pub(super) udp: u64,
+    /// UDP sockets, where they are told.
+    pub(super) udp: Option<u64>,
 }
 
 impl Sums {
@@ -58,8 +58,8 @@ impl Sums {
             six => six?,
         };
         let add = u64::saturating_add;
-        let (tcp, udp) = (add(four.tcp, six.tcp), add(four.udp, six.udp));
-        Ok(Self { tcp, time_wait: add(four.time_wait, six.time_wait), udp })
+        let udp = four.udp.map(|udp| add(udp, six.udp.unwrap_or_default()));
+        Ok(Self { tcp: add(four.tcp, six.tcp), time_wait: add(four.time_wait, six.time_wait), udp })
     }
 }
 
@@ -134,7 +134,7 @@ fn parse(text: &str) -> Result<Sums, ParseError> {
             let sum = match (protocol, key) {
                 ("TCP" | "TCP6", "inuse") => &mut sums.tcp,
                 ("TCP", "tw") => &mut sums.time_wait,
-                ("UDP" | "UDP6", "inuse") => &mut sums.udp,
+                ("UDP" | "UDP6", "inuse") => sums.udp.insert(0),
                 _ => continue,
             };
             *sum = value.parse().map_err(|_| ParseError::new(index + 1, line, "a number after each name"))?;
@@ -175,7 +175,7 @@ FRAG: inuse 0 memory 0
     fn sums_are_of_both_families() {
         let (_root, host) =
             fixture::host(&[("proc/net/sockstat", SOCKSTAT), ("proc/net/sockstat6", SOCKSTAT6)]);
-        assert_eq!(Sums::read(&host, "proc/net").unwrap(), Sums { tcp: 9, time_wait: 6200, udp: 4 });
+        assert_eq!(Sums::read(&host, "proc/net").unwrap(), Sums { tcp: 9, time_wait: 6200, udp: Some(4) });
     }
 
     #[test]
@@ -196,7 +196,7 @@ FRAG: inuse 0 memory 0
     #[test]
     fn too_many_sockets_are_not_counted() {
         let (_root, host) = fixture::host(&[("proc/net/tcp", TCP)]);
-        let sums = Sums { tcp: MAX_BY_FILES, time_wait: 1, udp: 0 };
+        let sums = Sums { tcp: MAX_BY_FILES, time_wait: 1, udp: None };
         let error = Counter::default().count(&host, "proc/net", false, sums).unwrap_err();
         assert!(error.to_string().contains("too many to count"), "{error}");
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::host::{ParseError, text};
+use crate::host::ParseError;
+use crate::host::text::{self, Rows};
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,15 +23,17 @@ pub(super) struct Counters {
 }
 
 /// The lines after the two of the heading: a name, a colon, and 8 counters for each direction.
-pub(super) fn parse(text: &str) -> Result<Vec<Interface>, ParseError> {
-    let lines = text.lines().enumerate().skip(2).filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(index, line)| interface(index + 1, line)).collect()
+pub(super) fn parse(text: &str) -> Result<Rows<Interface>, ParseError> {
+    text::rows(text, 2, interface)
 }
 
 /// Old kernels write no blank after the colon, and allow one in a name (`eth0:1`), so the last one counts.
 fn interface(number: usize, line: &str) -> Result<Interface, ParseError> {
     const EXPECTED: &str = "an interface, a colon and 16 counters";
-    let (name, counters) = line.rsplit_once(':').ok_or_else(|| ParseError::new(number, line, EXPECTED))?;
+    let (name, counters) = line
+        .rsplit_once(':')
+        .filter(|(name, _)| !name.trim().is_empty())
+        .ok_or_else(|| ParseError::new(number, line, EXPECTED))?;
     let mut fields = counters.split_ascii_whitespace();
     let mut direction = || {
         let mut next = || text::number(fields.next(), number, line, EXPECTED);
@@ -53,7 +56,7 @@ Inter-|   Receive                                                |  Transmit
 ";
 
     fn of(lines: &str) -> Result<Vec<Interface>, ParseError> {
-        parse(&format!("{HEADING}{lines}"))
+        parse(&format!("{HEADING}{lines}")).map(|found| found.rows)
     }
 
     #[test]

@@ -114,7 +114,11 @@ impl Network {
 
 impl Collector for Network {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let (net, interfaces) = interfaces(host)?;
+        // Connections are in other files, which may be read where the interfaces may not.
+        let (net, interfaces) = interfaces(host, out).unwrap_or_else(|e| {
+            out.problems.push(e);
+            (PLACES[0], Vec::new())
+        });
         let mut seen = HashSet::new();
         for interface in &interfaces {
             if self.filter.allows(&interface.name) && seen.insert(&interface.name) {
@@ -129,6 +133,9 @@ impl Collector for Network {
         if own || host.is_recorded() {
             out.part(|out| conntrack(host, out));
         }
+        if out.is_empty() && !out.problems.is_empty() {
+            return Err(out.problems.remove(0));
+        }
         Ok(())
     }
 
@@ -141,7 +148,9 @@ impl Collector for Network {
 impl Network {
     fn connections(&mut self, host: &Host, net: &str, own: bool, out: &mut Reading) -> Result<(), Error> {
         let sums = Sums::read(host, net)?;
-        out.push(&CONNECTIONS, vec![(TRANSPORT.name, "udp".into())], sums.udp);
+        if let Some(udp) = sums.udp {
+            out.push(&CONNECTIONS, vec![(TRANSPORT.name, "udp".into())], udp);
+        }
         if let Some(states) = self.counter.count(host, net, own, sums)? {
             for (number, state) in STATES {
                 let attributes = vec![(TRANSPORT.name, "tcp".into()), (STATE.name, state.into())];
@@ -153,10 +162,13 @@ impl Network {
 }
 
 /// The interfaces, and where the other files of their network namespace are.
-fn interfaces(host: &Host) -> Result<(&'static str, Vec<Interface>), Error> {
-    let read = |net: &'static str| host.parse(&format!("{net}/dev"), dev::parse).map(|found| (net, found));
+fn interfaces(host: &Host, out: &mut Reading) -> Result<(&'static str, Vec<Interface>), Error> {
+    let mut read = |net: &'static str| {
+        let path = format!("{net}/dev");
+        Ok((net, host.parse(&path, dev::parse)?.told(&path, &mut out.problems)))
+    };
     let [first, second] = PLACES;
-    read(first).or_else(|e| read(second).map_err(|_| e))
+    read(first).or_else(|e| read(second).map_err(|_: Error| e))
 }
 
 fn push(interface: &Interface, out: &mut Reading) {
@@ -182,6 +194,16 @@ fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Bytes received and sent over all interfaces in a text of `/proc/<pid>/net/dev` but the loopback.
+pub(super) fn total(text: &str) -> Option<(u64, u64)> {
+    // A sum without one of them is none.
+    let interfaces = dev::parse(text).ok().filter(|found| found.odd.is_none())?;
+    let sum = |of: fn(&Interface) -> u64| {
+        interfaces.rows.iter().filter(|i| &*i.name != "lo").map(of).fold(0, u64::saturating_add)
+    };
+    Some((sum(|i| i.received.bytes), sum(|i| i.sent.bytes)))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::facts::{Facts, Owners};
 use super::stat::parse;
 use super::status::Status;
 use super::table::{Process, STAT_BUFFER};
+use super::traffic::Traffic;
 
 /// Bytes and calls of `/proc/<pid>/io`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(super) struct Detail {
     pub descriptors: Option<u64>,
     /// Its context switches and pending signals at this reading, where they are asked for.
     pub status: Option<Status>,
+    /// The traffic of its network namespace at this reading, where it is asked for and has its own.
+    pub traffic: Option<Traffic>,
     /// The reading at which `io` was last read.
     reading: u64,
 }
@@ -72,7 +75,7 @@ impl Refusals {
     /// Tells of what was refused: one problem for each reason, however many processes it was.
     pub(super) fn tell(self, out: &mut Reading) {
         if self.permission > 0 {
-            let path = format!("proc/<pid>/io and fd, {} times", self.permission);
+            let path = format!("proc/<pid>/{{io,fd}} (refused: {})", self.permission);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(self.other.map(|error| Error::io("proc/<pid>/io or fd", error.into())));
@@ -162,7 +165,15 @@ impl Reader {
         let line = self.arguments.and_then(|form| facts.command_line(form));
         attributes.extend(line.map(|line| ("process.command_line", line.into())));
         let entity = Entity { attributes, start };
-        let detail = Detail { entity, io: None, io_rate: 0.0, descriptors: None, status: None, reading: 0 };
+        let detail = Detail {
+            entity,
+            io: None,
+            io_rate: 0.0,
+            descriptors: None,
+            status: None,
+            traffic: None,
+            reading: 0,
+        };
         process.detail = Some(Box::new(detail));
     }
 

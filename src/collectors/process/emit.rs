@@ -7,15 +7,15 @@ use super::group::Groups;
 use super::table::{Age, Process, Usage};
 use super::{
     COUNT, CPU_TIME, CPU_UTILIZATION, DESCRIPTORS, DISK_IO, DISK_OPERATIONS, FAULTS, MEMBERS, MEMORY,
-    MEMORY_UTILIZATION, SIGNALS, SWITCHES, THREADS, UPTIME, VIRTUAL,
+    MEMORY_UTILIZATION, NETWORK_IO, SIGNALS, SWITCHES, THREADS, UPTIME, VIRTUAL,
 };
 
 /// What the values of one reading are computed with.
 pub(super) struct Moment {
     pub ticks: u64,
     pub page_size: u64,
-    /// Seconds since boot.
-    pub uptime: f64,
+    /// Clock ticks since boot.
+    pub uptime: u64,
     /// Clock ticks that all CPUs together had since the last reading.
     pub capacity: Option<f64>,
     /// Bytes of physical memory, where that is wanted.
@@ -83,8 +83,8 @@ fn one(process: &Process, moment: &Moment, out: &mut Reading) {
     }
     let stat = &process.stat;
     gauges(entity, [stat.resident, stat.virtual_size, u64::from(stat.threads)], moment, out);
-    let age = moment.uptime - process.stat.start as f64 / moment.ticks as f64;
-    out.push_of(entity, &UPTIME, vec![], age.max(0.0));
+    // In whole ticks, because the difference of two seconds has digits that nobody measured.
+    out.push_of(entity, &UPTIME, vec![], seconds(moment.uptime.saturating_sub(stat.start), moment.ticks));
     if let Some(descriptors) = detail.descriptors {
         out.push_of(entity, &DESCRIPTORS, vec![], descriptors);
     }
@@ -98,6 +98,10 @@ fn one(process: &Process, moment: &Moment, out: &mut Reading) {
         );
         let calls = [("read", io.read_calls), ("write", io.write_calls)];
         pair(entity, &DISK_OPERATIONS, "disk.io.direction", calls, out);
+    }
+    if let Some(traffic) = detail.traffic {
+        let bytes = [("receive", traffic.received), ("transmit", traffic.sent)];
+        pair(entity, &NETWORK_IO, "network.io.direction", bytes, out);
     }
     if let Some(status) = &detail.status {
         let switches = [("voluntary", status.voluntary), ("involuntary", status.involuntary)];

@@ -80,9 +80,11 @@ impl<'a> Facts<'a> {
         self.executable.get_or_init(read).as_deref()
     }
 
-    /// The base name of the executable; the kernel's name where there is no path.
+    /// The base name of the executable; the kernel's name where there is no path, and where the program is in
+    /// a file of memory that has none (memfd_create(2)).
     pub(super) fn executable_name(&self) -> &str {
-        let base = self.executable_path().and_then(|path| path.rsplit('/').next());
+        let path = self.executable_path().filter(|path| !path.starts_with("/memfd:"));
+        let base = path.and_then(|path| path.rsplit('/').next());
         base.filter(|base| !base.is_empty()).unwrap_or(&self.name)
     }
 
@@ -115,10 +117,12 @@ impl<'a> Facts<'a> {
         arguments::render(&self.raw_arguments()?, form)
     }
 
-    /// The base name of the first argument, without what else a process may have written there.
+    /// The base name of the first argument, without what else a process may have written there: of
+    /// `nginx: worker process` the first word.
     pub(super) fn command(&self) -> Option<String> {
         let text = self.raw_arguments()?;
         let first = text.split(|byte| *byte == 0 || *byte == b' ').next()?;
+        let first = first.strip_suffix(b":").unwrap_or(first);
         let base = first.rsplit(|byte| *byte == b'/').next().filter(|base| !base.is_empty())?;
         Some(String::from_utf8_lossy(base).into_owned())
     }

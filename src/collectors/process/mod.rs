@@ -20,6 +20,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::time::SystemTime;
 
@@ -39,6 +40,7 @@ const CPU_MODE: Attribute = Attribute::of("cpu.mode", &["user", "system"]);
 const DIRECTION: Attribute = Attribute::of("disk.io.direction", &["read", "write"]);
 const FAULT: Attribute = Attribute::of("system.paging.fault.type", &["major", "minor"]);
 const SWITCH: Attribute = Attribute::of("process.context_switch.type", &["voluntary", "involuntary"]);
+const NETWORK_DIRECTION: Attribute = Attribute::of("network.io.direction", &["receive", "transmit"]);
 const STATE: Attribute = Attribute::of("process.state", &["running", "sleeping", "stopped", "defunct"]);
 
 static CPU_TIME: Metric = Metric::counter("process.cpu.time", "s", ValueType::Double)
@@ -89,6 +91,13 @@ static SIGNALS: Metric = Metric::updown("process.signals_pending", "{signal}")
     .about("Signals that wait, of all processes of the same user")
     .from("/proc/<pid>/status")
     .opt_in();
+static NETWORK_IO: Metric = Metric::counter("process.network.io", "By", ValueType::Int)
+    .about(
+        "Bytes of the network namespace of the process, where it has its own; its members all have the sum",
+    )
+    .by(&[NETWORK_DIRECTION])
+    .from("/proc/<pid>/net/dev")
+    .opt_in();
 static MEMBERS: Metric = Metric::updown("process.group.count", "{process}")
     .about("Processes that a group or the remainder stands for")
     .from("/proc");
@@ -113,6 +122,7 @@ pub(super) static SPEC: Spec = Spec {
         &FAULTS,
         &SWITCHES,
         &SIGNALS,
+        &NETWORK_IO,
         &UPTIME,
         &MEMBERS,
         &COUNT,
@@ -156,13 +166,11 @@ const KEPT: usize = 48;
 
 impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let uptime = host.parse("proc/uptime", |text| {
-            text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot")
-        })?;
+        let uptime = uptime(host, out);
         let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
-        let scan = self.table.update(&mut pids, out.instant, (uptime * host.ticks as f64) as u64)?;
+        let scan = self.table.update(&mut pids, out.instant, uptime)?;
         if scan.forbidden > 0 {
-            let path = format!("proc/<pid>/stat of {} processes", scan.forbidden);
+            let path = format!("proc/<pid>/stat (refused: {})", scan.forbidden);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(scan.failed);
@@ -280,6 +288,7 @@ impl Processes {
     ) {
         let wants_io = out.wants(&DISK_IO) || out.wants(&DISK_OPERATIONS);
         let wants_descriptors = out.wants(&DESCRIPTORS);
+        let wants_traffic = out.wants(&NETWORK_IO);
         let wants_status = out.wants(&SWITCHES) || out.wants(&SIGNALS);
         let mut to_keep = KEPT;
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
@@ -293,6 +302,9 @@ impl Processes {
             if let Some(detail) = process.detail.as_mut() {
                 if wants_descriptors {
                     detail.descriptors = refusals.take(pids.descriptors(process.pid));
+                }
+                if wants_traffic {
+                    detail.traffic = traffic::read(pids, process.pid);
                 }
                 if wants_status {
                     detail.status = status::read(pids, process.pid, detail.status.take(), refusals);
@@ -311,6 +323,17 @@ impl Processes {
             }
         }
     }
+}
+
+/// Clock ticks since boot; by the wall clock where the host does not tell.
+fn uptime(host: &Host, out: &mut Reading) -> u64 {
+    let seconds =
+        |text: &str| text::finite(text.split_ascii_whitespace().next(), 1, text, "seconds since boot");
+    let seconds = host.parse("proc/uptime", seconds).unwrap_or_else(|problem| {
+        out.problems.push(problem);
+        out.time.duration_since(host.boot_time).unwrap_or_default().as_secs_f64()
+    });
+    (seconds * host.ticks as f64).round() as u64
 }
 
 /// The processes whose I/O is worth a look: those that are shown, then the busiest, at most `most`.

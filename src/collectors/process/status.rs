@@ -40,8 +40,9 @@ pub(super) fn read(pids: &Pids, pid: u32, before: Option<Status>, refusals: &mut
         let Some((counts, signals)) = text.and_then(parse) else { continue };
         let known = status.threads.binary_search_by_key(&thread, |(thread, _)| *thread);
         let earlier = known.map(|at| status.threads[at].1).unwrap_or_default();
-        status.voluntary += counts.voluntary.saturating_sub(earlier.voluntary);
-        status.involuntary += counts.involuntary.saturating_sub(earlier.involuntary);
+        let add = |sum: u64, now: u64, before: u64| sum.saturating_add(now.saturating_sub(before));
+        status.voluntary = add(status.voluntary, counts.voluntary, earlier.voluntary);
+        status.involuntary = add(status.involuntary, counts.involuntary, earlier.involuntary);
         if thread == pid {
             status.signals = signals;
         }

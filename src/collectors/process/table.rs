@@ -46,14 +46,14 @@ impl Usage {
     }
 
     pub(super) fn add(&mut self, other: &Usage) {
-        self.user += other.user;
-        self.system += other.system;
-        self.minor_faults += other.minor_faults;
-        self.major_faults += other.major_faults;
+        self.user = self.user.saturating_add(other.user);
+        self.system = self.system.saturating_add(other.system);
+        self.minor_faults = self.minor_faults.saturating_add(other.minor_faults);
+        self.major_faults = self.major_faults.saturating_add(other.major_faults);
     }
 
     pub(super) fn ticks(&self) -> u64 {
-        self.user + self.system
+        self.user.saturating_add(self.system)
     }
 }
 
@@ -203,7 +203,7 @@ fn seen(pid: u32, stat: Stat, known: Option<Process>, clock: Clock) -> Process {
     }
     // A process that started before the last scan and was not in it was hidden then, not born since. The
     // start is rounded down to a tick, and so is the uptime.
-    let born = since.is_some_and(|uptime| stat.start + 2 >= uptime);
+    let born = since.is_some_and(|uptime| stat.start.saturating_add(2) >= uptime);
     let usage = if born { Usage::of(&stat) } else { Usage::default() };
     // Before there is a rate, the average over its life is the best guess of who is big.
     let age = uptime.saturating_sub(stat.start).max(1);

@@ -311,3 +311,22 @@ fn what_this_machine_says_of_this_process_is_what_we_say() {
     assert!(of_own(&MEMORY) > 1e6 && of_own(&DESCRIPTORS) >= 3.0 && of_own(&UPTIME) < 3600.0);
     assert_eq!(Value::Int(1).as_f64(), values(&out, &MEMBERS).len() as f64, "one remainder");
 }
+
+#[test]
+fn traffic_is_told_of_a_namespace_that_is_not_the_first_process_s() {
+    let (mut machine, head) = (Machine::new(Config::default()), "Inter-| Receive\n face |bytes\n");
+    for pid in [1, 7] {
+        machine.live.insert(pid, Model { name: "web", start: 150, ticks: 30, faults: 1, pages: 2 });
+    }
+    machine.read();
+    let zeros = " 0 0 0 0 0 0 0";
+    for (pid, bytes) in [(1, 5), (7, 9)] {
+        let net = machine.dir.path().join(format!("proc/{pid}/net"));
+        std::fs::create_dir(&net).unwrap();
+        let text = format!("{head}lo: 1{zeros} 1{zeros}\neth0: {bytes}{zeros} 2{zeros}\n");
+        std::fs::write(net.join("dev"), text).unwrap();
+    }
+    let pids = Pids::open(&machine.host).unwrap();
+    assert_eq!(traffic::read(&pids, 1), None);
+    assert_eq!(traffic::read(&pids, 7), Some(traffic::Traffic { received: 9, sent: 2 }));
+}

@@ -1,104 +1,46 @@
-//! One unary call by hand, over tonic's channel.
+//! OTLP over gRPC: one unary call by hand.
 //!
 //! tonic's own client compresses each message at each attempt, and turns an answer into a status in a way
 //! that aborts when the details of the status are not base64. What waits in the queue is compressed already,
 //! and an answer is somebody else's text. A gRPC message is five bytes of prefix and the message itself, a
 //! status is three headers; that is all there is to it.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
-use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use tower_service::Service;
 
-use super::connection::{BoxError, Late};
+use super::answer::{Accepted, Failure, MAX_ANSWER, Odd, Refusal};
+use super::call::post;
+use super::connection::BoxError;
 use super::pack::Compression;
 
 const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
-/// The most bytes that an answer may have; an honest one has a few hundred.
-const MAX_ANSWER: usize = 4 << 20;
-
-/// What a peer answered that has taken the request.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Accepted {
-    /// Points that it rejected all the same.
-    pub rejected: u64,
-    /// Why, in its own words: not to be trusted.
-    pub message: String,
-}
-
-/// A gRPC status that is not OK, made by the peer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub code: Code,
-    /// The time after which the peer wants to be asked again.
-    pub retry_after: Option<Duration>,
-    /// Its own words: not to be trusted.
-    pub message: String,
-}
-
-/// Why a call failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The peer has decided.
-    Refused(Refusal),
-    /// Nobody knows what became of the request.
-    Broken(BoxError),
-}
-
-impl<E: Into<BoxError>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Broken(error.into())
-    }
-}
-
-/// An answer that is not gRPC.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Odd {
-    #[error("HTTP status {0}")]
-    Http(u16),
-    #[error("an answer that is not gRPC")]
-    NotGrpc,
-    #[error("an answer without a status")]
-    NoStatus,
-}
-
-/// Sends one request and reads the whole answer, within the deadline.
-pub(super) async fn export(
-    channel: &mut Channel,
+/// A request to the method of the specification; a path of the endpoint's has no use here.
+pub(super) fn request(
+    endpoint: &Uri,
     headers: &HeaderMap,
     message: &Bytes,
     deadline: Duration,
-) -> Result<Accepted, Failure> {
-    let request = request(headers, message, deadline);
-    let call = async {
-        poll_fn(|cx| channel.poll_ready(cx)).await?;
-        let response = channel.call(request).await?;
-        read(response).await
-    };
-    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| Err(Late("answer").into()))
-}
-
-fn request(headers: &HeaderMap, message: &Bytes, deadline: Duration) -> Request<Body> {
+) -> Request<Full<Bytes>> {
     let compression = Compression::of(message);
     let mut frame = BytesMut::with_capacity(5 + message.len());
     frame.put_u8(u8::from(compression.name().is_some()));
     frame.put_u32(message.len() as u32);
     frame.extend_from_slice(message);
-    let mut request = Request::new(Body::new(Full::new(frame.freeze())));
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = http::Uri::from_static(PATH);
-    *request.headers_mut() = headers.clone();
+    let mut parts = endpoint.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static(PATH));
+    let uri = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from_static(PATH));
+    let mut request = post(uri, headers, frame.freeze());
     let ours = request.headers_mut();
     ours.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     ours.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -113,7 +55,12 @@ fn request(headers: &HeaderMap, message: &Bytes, deadline: Duration) -> Request<
     request
 }
 
-async fn read(response: Response<Body>) -> Result<Accepted, Failure> {
+/// Reads the whole answer.
+pub(super) async fn read<B>(response: Response<B>) -> Result<Accepted, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let (head, body) = response.into_parts();
     if head.headers.contains_key("grpc-status") {
         return answer(&head.headers, &Bytes::new());
@@ -133,7 +80,8 @@ async fn read(response: Response<Body>) -> Result<Accepted, Failure> {
 /// The meaning of an HTTP status without a gRPC one, which comes from a proxy. The gRPC project maps these
 /// to codes; where the code would have us give up a batch that no OTLP server has seen, it is kept.
 fn from_http(status: u16) -> Failure {
-    let refused = |code| Failure::Refused(Refusal { code, retry_after: None, message: String::new() });
+    let refused =
+        |code| Failure::Refused(Refusal { code, status: None, retry_after: None, message: String::new() });
     match status {
         401 => refused(Code::Unauthenticated),
         403 => refused(Code::PermissionDenied),
@@ -147,6 +95,7 @@ fn answer(status: &HeaderMap, body: &Bytes) -> Result<Accepted, Failure> {
         Code::Ok => Ok(accepted(body)),
         code => Err(Failure::Refused(Refusal {
             code,
+            status: None,
             retry_after: retry_after(status),
             message: status
                 .get("grpc-message")
@@ -160,6 +109,11 @@ fn answer(status: &HeaderMap, body: &Bytes) -> Result<Accepted, Failure> {
 fn accepted(body: &Bytes) -> Accepted {
     // The prefix: not compressed, as we have not said that we would understand it, and the length.
     let message = body.get(..5).filter(|prefix| prefix[0] == 0).map_or(&[][..], |_| &body[5..]);
+    partial_success(message)
+}
+
+/// What an answer says that is no refusal.
+pub(super) fn partial_success(message: &[u8]) -> Accepted {
     let partial =
         ExportMetricsServiceResponse::decode(message).ok().and_then(|answer| answer.partial_success);
     partial.map_or_else(Accepted::default, |partial| Accepted {

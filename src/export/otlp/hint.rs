@@ -8,10 +8,12 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use http::Uri;
-use tonic::{Code, TimeoutExpired};
+use tonic::Code;
 
-use super::connection::Late;
-use super::grpc::{Failure, Odd, Refusal};
+use super::answer::{Failure, Odd, Refusal};
+use super::call::Protocol;
+use super::connection::{Late, Target};
+use super::credentials::Unusable;
 
 /// The most characters of somebody else's text that we show.
 const MAX_SHOWN: usize = 256;
@@ -37,10 +39,10 @@ fn trouble(problem: impl Into<String>, advice: &'static str) -> Trouble {
 }
 
 /// Explains a failure.
-pub(super) fn explain(endpoint: &Uri, failure: &Failure) -> Trouble {
+pub(super) fn explain(target: &Target, failure: &Failure) -> Trouble {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
-        Failure::Broken(error) => broken(endpoint, &**error),
+        Failure::Broken(error) => broken(&target.endpoint, target.protocol, &**error),
     }
 }
 
@@ -48,6 +50,9 @@ fn refused(refusal: &Refusal) -> Trouble {
     let advice = match refusal.code {
         Code::Unauthenticated => "check the token or the credentials in the headers",
         Code::PermissionDenied => "these credentials may not write metrics there",
+        Code::Unimplemented if refusal.status.is_some() => {
+            "no OTLP receiver is at this path; the usual one is /v1/metrics, on port 4318"
+        }
         Code::Unimplemented | Code::NotFound => {
             "it takes no OTLP metrics; the Collector needs a metrics pipeline with an otlp receiver"
         }
@@ -58,7 +63,10 @@ fn refused(refusal: &Refusal) -> Trouble {
         Code::InvalidArgument => "it does not understand the request; please report this",
         _ => "",
     };
-    trouble(format!("the peer answers {:?}", refusal.code), advice)
+    match refusal.status {
+        Some(status) => trouble(format!("the peer answers {status}"), advice),
+        None => trouble(format!("the peer answers {:?}", refusal.code), advice),
+    }
 }
 
 /// The errors from the outermost to the cause.
@@ -66,27 +74,21 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
-    let tls = endpoint.scheme_str() == Some("https");
+fn broken(endpoint: &Uri, protocol: Protocol, error: &(dyn Error + 'static)) -> Trouble {
+    let grpc = protocol == Protocol::Grpc;
     if let Some(Late(step)) = chain(error).find_map(|error| error.downcast_ref()) {
         return late(step);
     }
-    if chain(error).any(<dyn Error>::is::<TimeoutExpired>) {
-        return late("answer");
+    if let Some(unusable) = chain(error).find_map(|error| error.downcast_ref::<Unusable>()) {
+        return trouble(unusable.to_string(), "");
     }
     if let Some(odd) = chain(error).find_map(|error| error.downcast_ref::<Odd>()) {
-        return trouble(
-            odd.to_string(),
-            "a web server or a proxy is there, or OTLP/HTTP; OTLP/gRPC is usually on port 4317",
-        );
+        return self::odd(odd, grpc);
     }
     let texts: Vec<String> = chain(error).map(ToString::to_string).collect();
     let says = |text: &str| texts.iter().any(|line| line.contains(text));
     if says("dns error") || says("failed to lookup address") {
         return trouble("the name does not resolve", "check the host in the endpoint, and the DNS");
-    }
-    if says("TLS handshake timeout") {
-        return trouble("connected, but the TLS handshake has no end", "is this the right port?");
     }
     if says("InvalidContentType") {
         return trouble(
@@ -100,8 +102,11 @@ fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
             "the certificate is not for this name, has expired, or its authority is unknown here",
         );
     }
-    if says("HTTP/2 was not negotiated") {
-        return trouble("TLS, but no HTTP/2 there", "OTLP/gRPC needs it; is this the port of OTLP/HTTP?");
+    if says("received fatal alert: NoApplicationProtocol") {
+        return odd(&Odd::NotHttp2, grpc);
+    }
+    if says("received fatal alert") {
+        return trouble(cause(&texts), "it may want a client certificate, or another one: see otlp.tls");
     }
     if says("frame with invalid size") && endpoint.port_u16() == Some(4318) {
         return trouble("no gRPC is spoken there", "4318 is the port of OTLP/HTTP; OTLP/gRPC is on 4317");
@@ -112,17 +117,19 @@ fn broken(endpoint: &Uri, error: &(dyn Error + 'static)) -> Trouble {
     }
     let io = chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).last();
     let http = chain(error).find_map(|error| error.downcast_ref::<hyper::Error>());
-    if http.is_some_and(|http| http.is_canceled() || http.is_closed()) {
-        return closed(endpoint);
+    if !grpc && http.is_some_and(hyper::Error::is_parse) {
+        return trouble("no HTTP is spoken there", other_port(endpoint, protocol));
     }
-    io.and_then(|io| from_kind(io.kind(), endpoint)).unwrap_or_else(|| trouble(cause(&texts), ""))
+    if http.is_some_and(|http| http.is_canceled() || http.is_closed()) {
+        return closed(endpoint, protocol);
+    }
+    io.and_then(|io| from_kind(io.kind(), endpoint, protocol)).unwrap_or_else(|| trouble(cause(&texts), ""))
 }
 
 fn late(step: &str) -> Trouble {
     match step {
-        "answer" => {
-            trouble("connected, but no answer in time", "it is overloaded, or it is no OTLP/gRPC server")
-        }
+        "answer" => trouble("connected, but no answer in time", "it is overloaded, or it is no OTLP server"),
+        "TLS handshake" => trouble("connected, but the TLS handshake has no end", "is this the right port?"),
         _ => trouble(
             "no answer to the attempt to connect",
             "the host is down, or a firewall drops the packets",
@@ -130,7 +137,7 @@ fn late(step: &str) -> Trouble {
     }
 }
 
-fn from_kind(kind: ErrorKind, endpoint: &Uri) -> Option<Trouble> {
+fn from_kind(kind: ErrorKind, endpoint: &Uri, protocol: Protocol) -> Option<Trouble> {
     Some(match kind {
         ErrorKind::ConnectionRefused => trouble("connection refused", "no Collector listens there (yet)"),
         ErrorKind::TimedOut => late("connection"),
@@ -141,19 +148,46 @@ fn from_kind(kind: ErrorKind, endpoint: &Uri) -> Option<Trouble> {
         | ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::UnexpectedEof
-        | ErrorKind::NotConnected => closed(endpoint),
+        | ErrorKind::NotConnected => closed(endpoint, protocol),
         _ => return None,
     })
 }
 
-fn closed(endpoint: &Uri) -> Trouble {
-    let advice = match (endpoint.scheme_str(), endpoint.port_u16()) {
-        // Whether an HTTP/1 server answers what it does not understand, or just closes, is a matter of timing.
-        (_, Some(4318)) => "4318 is the port of OTLP/HTTP; OTLP/gRPC is on 4317",
-        (Some("https"), _) => "it may be restarting",
+fn closed(endpoint: &Uri, protocol: Protocol) -> Trouble {
+    let advice = match (other_port(endpoint, protocol), endpoint.scheme_str()) {
+        // Whether a server answers what it does not understand, or just closes, is a matter of timing.
+        (advice, _) if !advice.is_empty() => advice,
+        (_, Some("https")) => "it may be restarting",
+        _ if protocol == Protocol::HttpProtobuf => {
+            "it may be restarting, or want TLS (write https://), or be the port of OTLP/gRPC"
+        }
         _ => "it may be restarting, or want TLS (write https://)",
     };
     trouble("the peer closes the connection", advice)
+}
+
+/// What to say of a port that is usually the other protocol's.
+fn other_port(endpoint: &Uri, protocol: Protocol) -> &'static str {
+    match (protocol, endpoint.port_u16()) {
+        (Protocol::Grpc, Some(4318)) => "4318 is the port of OTLP/HTTP; OTLP/gRPC is on 4317",
+        (Protocol::HttpProtobuf, Some(4317)) => {
+            "4317 is the port of OTLP/gRPC; OTLP/HTTP is on 4318, or set otlp.protocol: grpc"
+        }
+        _ => "",
+    }
+}
+
+fn odd(odd: &Odd, grpc: bool) -> Trouble {
+    match odd {
+        Odd::NotHttp2 => {
+            trouble("TLS, but no HTTP/2 there", "OTLP/gRPC needs it; is this the port of OTLP/HTTP?")
+        }
+        _ if grpc => trouble(
+            odd.to_string(),
+            "a web server or a proxy is there, or OTLP/HTTP; OTLP/gRPC is usually on port 4317",
+        ),
+        _ => trouble(odd.to_string(), "a web server or a proxy is there; OTLP/HTTP is usually on port 4318"),
+    }
 }
 
 /// The innermost of the texts.
@@ -179,7 +213,7 @@ mod tests {
     }
 
     fn explained(endpoint: &'static str, failure: &Failure) -> String {
-        explain(&Uri::from_static(endpoint), failure).to_string()
+        explain(&Target::new(Uri::from_static(endpoint)), failure).to_string()
     }
 
     #[test]
@@ -211,10 +245,31 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_code_and_not_the_peers_words() {
-        let refusal =
-            Refusal { code: Code::Unauthenticated, retry_after: None, message: "token=secret".to_owned() };
+        let refusal = Refusal {
+            code: Code::Unauthenticated,
+            status: None,
+            retry_after: None,
+            message: "token=secret".to_owned(),
+        };
         let text = explained("http://localhost:4317", &Failure::Refused(refusal));
         assert!(text.starts_with("the peer answers Unauthenticated: check the token"), "{text}");
+    }
+
+    #[test]
+    fn over_http_a_refusal_has_its_status_and_the_port_of_grpc_is_told() {
+        let mut target = Target::new(Uri::from_static("http://localhost:4317/v1/metrics"));
+        target.protocol = Protocol::HttpProtobuf;
+        assert!(explain(&target, &io(ErrorKind::BrokenPipe)).to_string().contains("otlp.protocol: grpc"));
+        let status = Some(http::StatusCode::NOT_FOUND);
+        let refusal =
+            Refusal { code: Code::Unimplemented, status, retry_after: None, message: String::new() };
+        let text = explain(&target, &Failure::Refused(refusal)).to_string();
+        assert!(
+            text.starts_with("the peer answers 404 Not Found: no OTLP receiver is at this path"),
+            "{text}"
+        );
+        let text = explain(&target, &Failure::Broken(Odd::Http(302).into())).to_string();
+        assert!(text.contains("HTTP status 302") && text.contains("4318"), "{text}");
     }
 
     #[test]

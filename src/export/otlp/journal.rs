@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::grpc::Accepted;
+use super::answer::Accepted;
+use super::credentials::News;
 use super::hint::{Trouble, shown};
 
 /// Between two summaries of one outage.
@@ -121,6 +122,17 @@ impl Journal {
         let points = self.rejected.due(now, accepted.rejected)?;
         let words = shown(&accepted.message);
         Some(Line::new(Level::WARN, format!("{points} points were rejected; the peer says \"{words}\"")))
+    }
+
+    /// The files that hold credentials have changed.
+    pub(super) fn credentials(&self, news: &News) -> Line {
+        let endpoint = &self.endpoint;
+        match news {
+            News::Renewed => Line::new(Level::INFO, format!("new credentials for {endpoint}")),
+            News::Kept(problem) => {
+                Line::new(Level::WARN, format!("the credentials for {endpoint} stay as they were: {problem}"))
+            }
+        }
     }
 }
 

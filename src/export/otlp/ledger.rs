@@ -58,6 +58,9 @@ impl Ledger {
         page.cycle += 1;
         page.previous = page.time;
         page.time = nanos(reading.time).max(page.time + 1);
+        if page.cycle == 1 {
+            page.since = page.time;
+        }
         page.alive_before = page.alive;
         page.again = 0;
         Some(page)
@@ -89,6 +92,8 @@ pub(super) struct Page {
     /// The time of this reading as it is sent, and of the one before.
     time: u64,
     previous: u64,
+    /// Since then everything that was read is remembered.
+    since: u64,
     series: ByKey<Entry>,
     alive: usize,
     alive_before: usize,
@@ -98,9 +103,31 @@ pub(super) struct Page {
     missing: ByKey<Ended>,
 }
 
+/// What the ledger knows of a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Noted {
+    /// Where its sequence starts.
+    pub start: u64,
+    pub time: u64,
+    pub before: Before,
+}
+
+/// What was before a point in its series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Before {
+    /// Nothing, and it has counted since before we look: what it counted before is nobody's interval.
+    Unknown,
+    /// Nothing of this sequence: it has counted from zero since that time.
+    Zero(u64),
+    /// A point at that time with that value.
+    Point(u64, Value),
+}
+
 #[derive(Debug)]
 struct Entry {
     start: u64,
+    /// When it was read last, as it was sent.
+    time: u64,
     /// The start time as the reading gave it.
     given: u64,
     value: Value,
@@ -110,36 +137,42 @@ struct Entry {
 }
 
 impl Page {
-    /// Notes a point, and returns its start time and its time.
-    pub(super) fn note(&mut self, key: u64, kind: Kind, given: u64, value: Value) -> (u64, u64) {
-        let (time, previous, cycle) = (self.time, self.previous, self.cycle);
+    /// Notes a point.
+    pub(super) fn note(&mut self, key: u64, kind: Kind, given: u64, value: Value) -> Noted {
+        let Self { time, previous, cycle, since, .. } = *self;
         let mut new = false;
         let entry = self.series.entry(key).or_insert_with(|| {
             new = true;
-            Entry { start: given.min(time), given, value, cycle, ended: false }
+            Entry { start: given.min(time), given, time, value, cycle, ended: false }
         });
+        let noted = |start, before| Noted { start, time, before };
         if new {
             self.alive += 1;
-            return (entry.start, time);
+            let before = if given >= since { Before::Zero(entry.start) } else { Before::Unknown };
+            return noted(entry.start, before);
         }
         if entry.cycle == cycle {
-            return (entry.start, time);
+            return noted(entry.start, Before::Unknown);
         }
         if std::mem::take(&mut entry.ended) {
             self.alive += 1;
         } else {
             self.again += 1;
         }
+        let mut before = Before::Point(entry.time, entry.value);
         let other = given > entry.given;
         if other || kind == Kind::Counter && less(value, entry.value) {
             let known = if other { given } else { 0 };
+            // Not before its last point, even where it was missing in between.
+            before = Before::Zero(known.max(entry.time).min(time));
             // One more than the old start, in case that was the time of the only point so far.
             entry.start = known.max(previous).max(entry.start + 1).min(time);
             entry.given = given;
         }
         entry.value = value;
+        entry.time = time;
         entry.cycle = cycle;
-        (entry.start, time)
+        noted(entry.start, before)
     }
 
     /// Adds to `missing` what the last reading had and this one has not.
@@ -194,6 +227,7 @@ impl Page {
     fn forget(&mut self) {
         if self.series.len() > 2 * self.alive + REMEMBERED {
             self.series.retain(|_, entry| !entry.ended);
+            self.since = self.time;
         }
     }
 }

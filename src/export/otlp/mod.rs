@@ -1,16 +1,25 @@
 //! Push, by OTLP.
 //!
 //! ```text
-//! tick ─▶ source ─▶ request ─▶ pack ─▶ road (queue) ─▶ sender ─▶ connection ─▶ grpc ─▶ Collector
-//!          (lane)   (ledger)                            (retry, hint, journal)
+//! tick ─▶ source ─▶ request ─▶ pack ─▶ road (queue) ─▶ sender ─▶ call ─▶ connection ─▶ Collector
+//!          (lane)   (ledger,                            (retry,   (grpc,        (credentials)
+//!                   temporality)                  hint, journal)   http_protobuf)
 //! ```
 //!
 //! The tick never waits for the sender: what cannot be sent waits in the queue. The sender never waits for
 //! ever: each step has a deadline, and what fails is judged by one table, in `retry.rs`.
 
+mod answer;
+mod call;
 mod connection;
+mod credentials;
+mod direct;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod grpc;
 mod hint;
+mod http_protobuf;
 mod journal;
 mod json;
 mod key;
@@ -22,6 +31,7 @@ mod road;
 mod schedule;
 mod sender;
 mod source;
+mod temporality;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,12 +44,16 @@ use tokio::sync::watch;
 use crate::queue::{self, Queue};
 use crate::stats::Stats;
 
+pub use call::Protocol;
 pub use connection::Target;
+pub use credentials::Security;
 pub use json::to_json;
 pub use pack::Compression;
 pub use retry::Pace;
 pub use source::{OtlpLane, Source};
+pub use temporality::Temporality;
 
+use credentials::Credentials;
 use pack::Packer;
 use road::Road;
 use sender::Sender;
@@ -58,6 +72,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Headers of every call, such as a token.
     pub headers: HeaderMap,
+    /// TLS, and credentials in files.
+    pub security: Security,
     /// How requests are compressed.
     pub compression: Compression,
     /// The most bytes of a request before compression. Servers take 4 MiB, and count after decompression.
@@ -80,6 +96,7 @@ impl Settings {
             interval: Duration::from_secs(15),
             timeout: Duration::from_secs(10),
             headers: HeaderMap::new(),
+            security: Security::default(),
             compression: Compression::default(),
             max_request: 2 << 20,
             queue: queue::Limits::default(),
@@ -114,13 +131,13 @@ pub async fn run_with(
     stats: Arc<Stats>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let Settings { target, interval, timeout, mut headers, grace, .. } = settings;
-    // Whatever prints headers does not print these.
-    headers.values_mut().for_each(|value| value.set_sensitive(true));
+    let Settings { target, interval, timeout, grace, .. } = settings;
+    let credentials = Credentials::new(settings.security, &target, settings.headers);
     let road = Arc::new(Road::new(queue, stats));
     let limit = Arc::new(AtomicUsize::new(settings.max_request));
     let (drain, draining) = watch::channel(false);
-    let sender = Sender::new(Arc::clone(&road), target, headers, timeout, settings.pace, Arc::clone(&limit));
+    let sender =
+        Sender::new(Arc::clone(&road), target, credentials, timeout, settings.pace, Arc::clone(&limit));
     let collection = Collection {
         source: Arc::new(Mutex::new(source)),
         road: Arc::clone(&road),

@@ -20,17 +20,22 @@ use opentelemetry_sdk::metrics::data::{
 };
 
 use crate::instruments::{ENTITY, attribute_value};
-use crate::lane::SCHEMA_URL;
-use crate::metric::{Attributes, Kind, Metric, Reading, Snapshot, Value};
+use crate::lane::{SCHEMA_URL, SCOPE};
+use crate::metric::{Attributes, Kind, Metric, Point, Reading, Snapshot, Value};
 
+use super::direct;
 use super::key::Keys;
 use super::ledger::{Ended, Ledger, nanos};
+use super::temporality::{Stamped, Temporality};
 
-/// Gives `emit` the host's metrics, then those of each entity.
+/// Gives `emit` the host's metrics, then those of each entity. The metrics of `direct` have no instrument;
+/// their points come from the snapshot itself.
 pub(super) fn build(
     sdk: &SdkResourceMetrics,
     snapshot: &Snapshot,
+    direct: &[&'static Metric],
     ledger: &mut Ledger,
+    temporality: Temporality,
     emit: &mut dyn FnMut(ResourceMetrics),
 ) {
     let keys = ledger.keys.clone();
@@ -58,22 +63,51 @@ pub(super) fn build(
             let entity = entity.filter(|index| *index < reading.entities.len());
             let key = keys.series(metric, entity.map_or(0, |index| sheet.entities[index]), own);
             let given = entity.map_or(since.unwrap_or(reading.start), |index| reading.entities[index].start);
-            let (start, time) = page.note(key, metric.kind, nanos(given), value);
+            let noted = page.note(key, metric.kind, nanos(given), value);
+            let Some(Stamped { start, time, value }) = temporality.stamp(metric.kind, noted, value) else {
+                return;
+            };
             let group = entity.map_or(0, |index| sheet.first_group + index);
             groups[group].push(metric, point(metric, attributes, start, time, Some(value)));
         });
     }
+    let base: Vec<KeyValue> = sorted(sdk.resource().iter().map(KeyValue::from).collect());
+    let scope = InstrumentationScope {
+        name: SCOPE.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    };
     for (reading, sheet) in &sheets {
-        let ended = ledger.close(reading);
+        let page = ledger.page(reading.collector);
+        let make = |metric: &'static Metric, own: &Point| {
+            let entity = own.entity.map(|index| index as usize).filter(|at| *at < reading.entities.len());
+            let key = entity.map_or(0, |index| sheet.entities[index]);
+            let key = keys.series(metric, key, keys.attributes(&own.attributes));
+            let given = entity.map_or(reading.start, |index| reading.entities[index].start);
+            let noted = page.note(key, metric.kind, nanos(given), own.value);
+            let Stamped { start, time, value } = temporality.stamp(metric.kind, noted, own.value)?;
+            let attributes = sorted(own.attributes.iter().map(key_value).collect());
+            Some(point(metric, attributes, start, time, Some(value)))
+        };
+        direct::points(reading, direct, make, |entity, metrics| match entity {
+            None => groups[0].metrics.extend(metrics),
+            Some(index) => {
+                let entity = Some(reading.entities[index].attributes.clone());
+                emit(Group { entity, metrics }.finish(&base, &scope, temporality));
+            }
+        });
+    }
+    for (reading, sheet) in &sheets {
+        let mut ended = ledger.close(reading);
+        // Deltas end by themselves: the next one is not there.
+        ended.retain(|end| !temporality.is_delta(end.metric.kind));
         if !ended.is_empty() {
             place_ended(ended, &keys, sheet, &mut groups);
         }
     }
-    let base: Vec<KeyValue> = sorted(sdk.resource().iter().map(KeyValue::from).collect());
-    let scope = sdk.scope_metrics().next().map(|scope| InstrumentationScope::from((scope.scope(), None)));
     for group in groups {
         if !group.metrics.is_empty() {
-            emit(group.finish(&base, scope.clone()));
+            emit(group.finish(&base, &scope, temporality));
         }
     }
 }
@@ -98,7 +132,7 @@ impl Sheet {
 struct Group {
     /// None for the host itself.
     entity: Option<Attributes>,
-    metrics: Vec<(&'static Metric, Vec<NumberDataPoint>)>,
+    metrics: direct::Points,
 }
 
 impl Group {
@@ -113,15 +147,25 @@ impl Group {
         }
     }
 
-    fn finish(self, base: &[KeyValue], scope: Option<InstrumentationScope>) -> ResourceMetrics {
+    fn finish(
+        self,
+        base: &[KeyValue],
+        scope: &InstrumentationScope,
+        temporality: Temporality,
+    ) -> ResourceMetrics {
         let entity = self.entity.unwrap_or_default();
         let theirs = |key: &str| entity.iter().any(|(name, _)| *name == key);
         let mut attributes: Vec<KeyValue> = base.iter().filter(|kv| !theirs(&kv.key)).cloned().collect();
         attributes.extend(entity.iter().map(key_value));
-        let metrics = self.metrics.into_iter().map(|(metric, points)| message(metric, points)).collect();
+        let metrics =
+            self.metrics.into_iter().map(|(metric, points)| message(metric, points, temporality)).collect();
         ResourceMetrics {
             resource: Some(Resource { attributes, ..Resource::default() }),
-            scope_metrics: vec![ScopeMetrics { scope, metrics, schema_url: SCHEMA_URL.to_owned() }],
+            scope_metrics: vec![ScopeMetrics {
+                scope: Some(scope.clone()),
+                metrics,
+                schema_url: SCHEMA_URL.to_owned(),
+            }],
             schema_url: SCHEMA_URL.to_owned(),
         }
     }
@@ -219,9 +263,12 @@ fn point(
     }
 }
 
-fn message(metric: &Metric, data_points: Vec<NumberDataPoint>) -> Message {
+fn message(metric: &Metric, data_points: Vec<NumberDataPoint>, temporality: Temporality) -> Message {
     let sum = |is_monotonic, data_points| {
-        let aggregation_temporality = AggregationTemporality::Cumulative as i32;
+        let delta = temporality.is_delta(metric.kind);
+        let temporality =
+            if delta { AggregationTemporality::Delta } else { AggregationTemporality::Cumulative };
+        let aggregation_temporality = temporality as i32;
         Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
     };
     Message {

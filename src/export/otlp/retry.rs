@@ -3,6 +3,7 @@
 //! It follows the table of the OTLP specification with two deliberate differences. An error that the transport
 //! made, without a status from the peer, is retried whatever it looks like: HTTP/2 turns a reset or a closed
 //! connection into "unknown", and giving up on that loses the batch in flight at every restart of a Collector.
+//! It is also retried sooner, because a peer that has not spoken has not asked for patience either.
 //! And a refusal that concerns us rather than the batch (a token, a missing service) costs that batch, as the
 //! specification demands, but holds the others back instead of feeding the whole queue to it.
 
@@ -22,8 +23,8 @@ pub(super) enum Happened {
 /// What to do with the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Send it again, not before the time that the peer asked for.
-    Retry(Option<Duration>),
+    /// Send it again, with as much patience as the peer asked for.
+    Retry(Patience),
     /// Give it up and go on with the next.
     Drop,
     /// Give it up; build smaller requests from now on.
@@ -32,17 +33,36 @@ pub(super) enum Action {
     Hold,
 }
 
+/// What the peer has asked for before the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Nothing: it has not spoken.
+    Unasked,
+    /// To be left alone for a while.
+    Asked,
+    /// To be left alone for so long.
+    For(Duration),
+}
+
+impl From<Option<Duration>> for Patience {
+    fn from(retry_info: Option<Duration>) -> Self {
+        retry_info.map_or(Patience::Asked, Patience::For)
+    }
+}
+
 /// The law.
 pub(super) fn decide(happened: Happened) -> Action {
-    let Happened::Refused(code, retry_info) = happened else { return Action::Retry(None) };
+    let Happened::Refused(code, retry_info) = happened else {
+        return Action::Retry(Patience::Unasked);
+    };
     match code {
         Code::Cancelled
         | Code::DeadlineExceeded
         | Code::Aborted
         | Code::OutOfRange
         | Code::Unavailable
-        | Code::DataLoss => Action::Retry(retry_info),
-        Code::ResourceExhausted if retry_info.is_some() => Action::Retry(retry_info),
+        | Code::DataLoss => Action::Retry(retry_info.into()),
+        Code::ResourceExhausted if retry_info.is_some() => Action::Retry(retry_info.into()),
         Code::ResourceExhausted => Action::Shrink,
         Code::InvalidArgument | Code::AlreadyExists => Action::Drop,
         // A status of OK is no failure; one that contradicts itself is treated as a broken peer's.
@@ -64,6 +84,8 @@ pub struct Pace {
     pub first: Duration,
     /// The most that it grows to.
     pub most: Duration,
+    /// The most that it grows to while the peer does not speak.
+    pub unasked: Duration,
     /// Between two probes while the peer refuses us.
     pub probe: Duration,
     /// The most that a peer's wish is followed.
@@ -77,6 +99,8 @@ impl Default for Pace {
         Self {
             first: Duration::from_secs(1),
             most: Duration::from_secs(30),
+            // With the rest of an attempt to connect, data flows within five seconds of the peer's return.
+            unasked: Duration::from_secs(3),
             probe: Duration::from_secs(30),
             wish: Duration::from_mins(5),
             // A day's batches of 15 s are through in two minutes.
@@ -105,9 +129,13 @@ impl Backoff {
     /// How long to wait now: between half of the step and the whole, so that the hosts that lost the same
     /// Collector do not all come back at one moment; and, where the peer has named a time, between that and
     /// 30 % more. `random` is from [0, 1).
-    pub(super) fn wait(&mut self, wish: Option<Duration>, random: f64) -> Duration {
-        let wish = wish.unwrap_or_default().min(self.pace.wish);
-        let wait = self.next.mul_f64(0.5 + random / 2.0).max(wish.mul_f64(1.0 + 0.3 * random));
+    pub(super) fn wait(&mut self, patience: Patience, random: f64) -> Duration {
+        let (wish, most) = match patience {
+            Patience::Unasked => (Duration::ZERO, self.pace.most.min(self.pace.unasked)),
+            Patience::Asked => (Duration::ZERO, self.pace.most),
+            Patience::For(wish) => (wish.min(self.pace.wish), self.pace.most),
+        };
+        let wait = self.next.min(most).mul_f64(0.5 + random / 2.0).max(wish.mul_f64(1.0 + 0.3 * random));
         self.next = (self.next.max(wish) * 2).min(self.pace.most);
         wait
     }
@@ -178,7 +206,7 @@ mod tests {
     #[test]
     fn every_code_with_every_wish_follows_the_table() {
         for code in [1, 4, 10, 11, 14, 15] {
-            cases(code, Action::Retry);
+            cases(code, |wish| Action::Retry(wish.into()));
         }
         for code in [3, 6] {
             cases(code, |_| Action::Drop);
@@ -186,30 +214,41 @@ mod tests {
         for code in [2, 5, 7, 9, 12, 13, 16] {
             cases(code, |_| Action::Hold);
         }
-        cases(8, |wish| wish.map_or(Action::Shrink, |wish| Action::Retry(Some(wish))));
+        cases(8, |wish| wish.map_or(Action::Shrink, |wish| Action::Retry(Patience::For(wish))));
     }
 
     #[test]
     fn what_the_transport_made_is_always_tried_again() {
-        assert_eq!(decide(Happened::Broken), Action::Retry(None));
+        assert_eq!(decide(Happened::Broken), Action::Retry(Patience::Unasked));
     }
 
     #[test]
     fn the_wait_doubles_up_to_its_bound_and_starts_anew() {
         let mut backoff = Backoff::new(Pace::default());
-        let waits: Vec<u64> = (0..7).map(|_| backoff.wait(None, 0.0).as_millis() as u64).collect();
+        let waits: Vec<u64> = (0..7).map(|_| backoff.wait(Patience::Asked, 0.0).as_millis() as u64).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 15000, 15000]);
         backoff.reset();
-        assert_eq!(backoff.wait(None, 0.5), Duration::from_millis(750));
+        assert_eq!(backoff.wait(Patience::Asked, 0.5), Duration::from_millis(750));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_speak_is_asked_every_few_seconds() {
+        let mut backoff = Backoff::new(Pace::default());
+        let waits: Vec<u64> =
+            (0..7).map(|_| backoff.wait(Patience::Unasked, 0.0).as_millis() as u64).collect();
+        assert_eq!(waits, [500, 1000, 1500, 1500, 1500, 1500, 1500]);
+        assert_eq!(backoff.wait(Patience::Unasked, 0.999).as_secs(), 2);
+        // One that speaks at last, and asks for patience, is met with that of the whole outage.
+        assert_eq!(backoff.wait(Patience::Asked, 0.0), Duration::from_secs(15));
     }
 
     #[test]
     fn a_wish_is_the_least_wait_and_later_ones_grow_from_it() {
         let mut backoff = Backoff::new(Pace::default());
-        assert_eq!(backoff.wait(Some(Duration::from_secs(5)), 0.0), Duration::from_secs(5));
-        assert_eq!(backoff.wait(None, 0.0), Duration::from_secs(5));
-        assert_eq!(backoff.wait(Some(Duration::from_hours(1)), 0.0), Duration::from_mins(5));
-        assert_eq!(backoff.wait(None, 0.0), Duration::from_secs(15));
+        assert_eq!(backoff.wait(Patience::For(Duration::from_secs(5)), 0.0), Duration::from_secs(5));
+        assert_eq!(backoff.wait(Patience::Asked, 0.0), Duration::from_secs(5));
+        assert_eq!(backoff.wait(Patience::For(Duration::from_hours(1)), 0.0), Duration::from_mins(5));
+        assert_eq!(backoff.wait(Patience::Asked, 0.0), Duration::from_secs(15));
     }
 
     #[test]
@@ -241,7 +280,7 @@ mod tests {
             let mut backoff = Backoff::new(Pace::default());
             for wish in wishes {
                 let wish = wish.map(Duration::from_secs);
-                let wait = backoff.wait(wish, random);
+                let wait = backoff.wait(wish.into(), random);
                 let bounded = wish.unwrap_or_default().min(Duration::from_mins(5));
                 prop_assert!(wait >= bounded);
                 prop_assert!(wait <= bounded.mul_f64(1.3).max(Duration::from_secs(30)));

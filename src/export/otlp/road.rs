@@ -263,7 +263,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = Place {
             directory: directory.path().join("queue"),
-            limits: DiskLimits { free: 0, percent: 50, ..DiskLimits::default() },
+            limits: DiskLimits { free: 0, share: 100, reserve: 0, ..DiskLimits::default() },
             boot_id: 1,
         };
         let open = || {

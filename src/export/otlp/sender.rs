@@ -4,23 +4,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use tokio::sync::watch;
 
 use crate::queue::Entry;
 
-use super::connection::{Connection, Target};
-use super::grpc::{self, Accepted, Failure};
+use super::answer::{Accepted, Failure};
+use super::call::export;
+use super::connection::{Connection, Late, Target};
+use super::credentials::{Credentials, News};
 use super::hint::{Trouble, explain, shown};
 use super::journal::{Journal, Line};
 use super::retry::{Action, Backoff, Happened, Pace, Size, decide};
 use super::road::Road;
 
+/// At the end of the program, how long a connection may still take to come up.
+const HURRY: Duration = Duration::from_secs(1);
+
 /// What a sender needs to know.
 pub(super) struct Sender {
     road: Arc<Road>,
     target: Target,
-    headers: HeaderMap,
+    credentials: Credentials,
     /// For a whole call, from the first byte to the last trailer.
     deadline: Duration,
     backoff: Backoff,
@@ -30,13 +34,17 @@ pub(super) struct Sender {
     limit: Arc<AtomicUsize>,
     journal: Journal,
     connection: Option<Connection>,
+    /// The peer refuses us rather than a batch, perhaps for our credentials.
+    refused: bool,
+    /// No connection came up.
+    unreachable: bool,
 }
 
 impl Sender {
     pub(super) fn new(
         road: Arc<Road>,
         target: Target,
-        headers: HeaderMap,
+        credentials: Credentials,
         deadline: Duration,
         pace: Pace,
         limit: Arc<AtomicUsize>,
@@ -44,8 +52,20 @@ impl Sender {
         let journal = Journal::new(target.name());
         let size = Size::new(limit.load(Ordering::Relaxed));
         let (backoff, gap) = (Backoff::new(pace), pace.gap);
-        let mut sender =
-            Self { road, target, headers, deadline, backoff, gap, size, limit, journal, connection: None };
+        let mut sender = Self {
+            road,
+            target,
+            credentials,
+            deadline,
+            backoff,
+            gap,
+            size,
+            limit,
+            journal,
+            connection: None,
+            refused: false,
+            unreachable: false,
+        };
         sender.say(None);
         sender
     }
@@ -56,9 +76,13 @@ impl Sender {
         let mut patient = true;
         while let Some(entry) = self.road.next().await {
             let began = Instant::now();
-            let result = self.attempt(&entry).await;
+            let result = self.attempt(&entry, &draining).await;
             self.road.stats().lock().export.duration = Some(began.elapsed());
             let mut pause = self.settle(&entry, result);
+            // At the end of the program, a peer that is not there or wants nothing of us is not asked twice.
+            if !patient && (self.unreachable || self.refused) {
+                return;
+            }
             if pause.is_zero() && patient {
                 pause = self.gap.saturating_sub(began.elapsed());
             }
@@ -70,16 +94,41 @@ impl Sender {
     }
 
     /// One attempt. A connection on which it broke is not used again.
-    async fn attempt(&mut self, entry: &Entry) -> Result<Accepted, Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) if !connection.is_old() => connection,
-            _ => Connection::open(&self.target, fastrand::f64()).await?,
+    async fn attempt(
+        &mut self,
+        entry: &Entry,
+        draining: &watch::Receiver<bool>,
+    ) -> Result<Accepted, Failure> {
+        let kept = self.connection.take().filter(|connection| !connection.is_over());
+        let news = self.credentials.refresh(self.refused || kept.is_none()).await;
+        let kept = kept.filter(|_| !matches!(news, Some(News::Renewed)));
+        let line = news.map(|news| self.journal.credentials(&news));
+        self.say(line);
+        self.unreachable = kept.is_none();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.connect(draining.clone()).await?,
         };
-        let result = grpc::export(&mut connection.channel, &self.headers, &entry.bytes, self.deadline).await;
+        self.unreachable = false;
+        let headers = self.credentials.headers()?;
+        let result = export(&mut connection, &self.target, headers, &entry.bytes, self.deadline).await;
         if !matches!(result, Err(Failure::Broken(_))) {
             self.connection = Some(connection);
         }
         result
+    }
+
+    /// At the end of the program, a peer that is not there holds nothing up.
+    async fn connect(&self, mut draining: watch::Receiver<bool>) -> Result<Connection, Failure> {
+        let hurry = async {
+            // A sender that is gone says the same.
+            let _ = draining.wait_for(|draining| *draining).await;
+            tokio::time::sleep(HURRY).await;
+        };
+        tokio::select! {
+            connection = Connection::open(&self.target, self.credentials.tls()?, fastrand::f64()) => Ok(connection?),
+            () = hurry => Err(Late("connection").into()),
+        }
     }
 
     /// Books what became of an attempt, and returns how long to wait before the next.
@@ -89,6 +138,7 @@ impl Sender {
             Ok(accepted) => {
                 self.road.delivered(entry, accepted.rejected);
                 self.backoff.reset();
+                self.refused = false;
                 self.size.delivered();
                 self.limit.store(self.size.now(), Ordering::Relaxed);
                 let line = self.journal.rejected(now, &accepted);
@@ -102,7 +152,7 @@ impl Sender {
     }
 
     fn settle_failure(&mut self, now: Instant, entry: &Entry, failure: &Failure) -> Duration {
-        let trouble = explain(&self.target.endpoint, failure);
+        let trouble = explain(&self.target, failure);
         let happened = match failure {
             Failure::Refused(refusal) => {
                 tracing::debug!(code = ?refusal.code, words = shown(&refusal.message), "the peer refused");
@@ -111,6 +161,7 @@ impl Sender {
             Failure::Broken(_) => Happened::Broken,
         };
         let action = decide(happened);
+        self.refused = action == Action::Hold;
         if !matches!(action, Action::Retry(_)) {
             self.road.refused(entry);
         }

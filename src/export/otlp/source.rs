@@ -8,7 +8,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics as SdkResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
+use opentelemetry_sdk::metrics::{self, InstrumentKind, ManualReader, Pipeline};
 
 use crate::instruments::EntityForm;
 use crate::lane::Lane;
@@ -16,6 +16,7 @@ use crate::sampler::Sampler;
 
 use super::ledger::Ledger;
 use super::request;
+use super::temporality::Temporality;
 
 /// Whatever can be asked for the metrics of this moment.
 pub trait Source: Send + 'static {
@@ -28,6 +29,7 @@ pub struct OtlpLane {
     lane: Lane,
     reader: Reader,
     ledger: Ledger,
+    temporality: Temporality,
 }
 
 impl OtlpLane {
@@ -35,7 +37,21 @@ impl OtlpLane {
     pub fn new(sampler: Arc<Sampler>, resource: Resource) -> Self {
         let reader = Reader::default();
         let lane = Lane::new(sampler, reader.clone(), resource, EntityForm::Reference);
-        Self { lane, reader, ledger: Ledger::default() }
+        Self { lane, reader, ledger: Ledger::default(), temporality: Temporality::default() }
+    }
+
+    /// The same with counters that say something else.
+    #[must_use]
+    pub fn with(mut self, temporality: Temporality) -> Self {
+        self.temporality = temporality;
+        self
+    }
+
+    /// The same for somebody who collects that often. A tick on time after a late one must not be given the late
+    /// one's snapshot again, of which nothing would be left to send.
+    #[must_use]
+    pub fn every(self, interval: Duration) -> Self {
+        Self { lane: self.lane.within(interval / 2), ..self }
     }
 }
 
@@ -45,7 +61,10 @@ impl Source for OtlpLane {
         let (result, snapshot) =
             self.lane.collect(budget, |snapshot| (self.reader.collect(&mut collected), snapshot.clone()));
         match result {
-            Ok(()) => request::build(&collected, &snapshot, &mut self.ledger, emit),
+            Ok(()) => {
+                let (direct, temporality) = (self.lane.direct(), self.temporality);
+                request::build(&collected, &snapshot, direct, &mut self.ledger, temporality, emit);
+            }
             Err(error) => tracing::error!(%error, "the metrics SDK gave nothing; please report this"),
         }
     }
@@ -72,7 +91,7 @@ impl MetricReader for Reader {
         self.0.shutdown_with_timeout(timeout)
     }
 
-    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+    fn temporality(&self, kind: InstrumentKind) -> metrics::Temporality {
         self.0.temporality(kind)
     }
 }

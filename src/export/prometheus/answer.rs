@@ -70,8 +70,8 @@ async fn metrics(site: &Site, headers: &HeaderMap) -> Answer {
         return plain(StatusCode::SERVICE_UNAVAILABLE, text);
     };
     let gzip = accepts_gzip(headers);
-    let body = if gzip { &page.gzip } else { &page.plain };
-    let mut answer = with(StatusCode::OK, METRICS, body.clone());
+    let body = if gzip { page.gzip.clone() } else { page.plain() };
+    let mut answer = with(StatusCode::OK, METRICS, body);
     answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     if gzip {
         answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -127,6 +127,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn headers(name: &'static str, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|v| (HeaderName::from_static(name), HeaderValue::from_static(v))).collect()
@@ -158,6 +159,23 @@ mod tests {
         assert_eq!(budget("1e9"), 9000);
         for odd in ["", "soon", "-1", "0", "NaN", "inf"] {
             assert_eq!(budget(odd), 2500, "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics_or_asks_for_more_than_there_is(
+            bytes in proptest::collection::vec(prop_oneof![32_u8..127, 128_u8..], 0..40),
+            text in "(gzip|\\*|br)? ?;? ?(q=[0-9.e-]{0,6})?,?-?[0-9.e]{0,9}",
+        ) {
+            for value in [&bytes[..], text.as_bytes()] {
+                let Ok(value) = HeaderValue::from_bytes(value) else { continue };
+                let names = [header::ACCEPT_ENCODING, HeaderName::from_static(SCRAPE_TIMEOUT)];
+                let headers: HeaderMap = names.into_iter().map(|name| (name, value.clone())).collect();
+                let _ = accepts_gzip(&headers);
+                let budget = budget(&headers, Duration::from_secs(2)).as_secs_f64();
+                prop_assert!((BUDGETS.0..=BUDGETS.1).contains(&budget), "{}", budget);
+            }
         }
     }
 }

@@ -3,7 +3,18 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
+use rustix::net::listen;
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
 use super::{Limits, Settings};
+
+/// Connections that wait to be accepted. Of the standard library's 128, a flood leaves no place free, and
+/// who finds none tries again after a second.
+const BACKLOG: i32 = 1024;
+
+/// What the kernel may keep of an answer for each connection. By itself it keeps megabytes, so that a
+/// client that does not read costs memory nobody sees, and looks as if it did read.
+const SEND_BUFFER: usize = 256 << 10;
 
 /// How often another free port is tried where one is free at one address of a name, but not at the other.
 const PORT_ATTEMPTS: usize = 8;
@@ -126,6 +137,9 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>
             Ok(listener) => {
                 port = listener.local_addr()?.port();
                 listener.set_nonblocking(true)?;
+                // Connections inherit it. Both are improvements: a system that refuses them is served, too.
+                let _ = set_socket_send_buffer_size(&listener, SEND_BUFFER);
+                let _ = listen(&listener, BACKLOG);
                 listeners.push(listener);
             }
             // A machine without IPv6 has no `::1`; the other address will do.

@@ -5,11 +5,12 @@
 //! microseconds a series; the page is therefore kept while the readings in it are the newest there are.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use opentelemetry::Key;
@@ -18,30 +19,40 @@ use opentelemetry_sdk::error::OTelSdkError;
 use prometheus::{Registry, TextEncoder};
 
 use crate::instruments::EntityForm;
-use crate::lane::Lane;
+use crate::lane::{Lane, SCHEMA_URL, SCOPE};
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::resource::{self, Resource};
 use crate::sampler::Sampler;
 
-use super::{Settings, names};
+use super::{Settings, direct, names};
 
 /// The page of all metrics.
 pub struct Page {
     lane: Lane,
     registry: Registry,
     wanted: HashSet<&'static str>,
+    /// The labels of every series.
+    constant: Vec<(String, String)>,
     last: Mutex<Option<Last>>,
 }
 
 /// A page as it is sent.
 #[derive(Debug)]
 pub struct Rendered {
-    /// The text.
-    pub plain: Bytes,
-    /// The same, compressed by gzip.
+    /// The text, compressed by gzip, as almost everybody asks for it.
     pub gzip: Bytes,
     /// How many series each metric had, by the metric's own name.
     pub series: BTreeMap<&'static str, usize>,
+}
+
+impl Rendered {
+    /// The text as it is. It is not kept, because a page of ten thousand processes has 30 MB.
+    pub fn plain(&self) -> Bytes {
+        let mut text = Vec::with_capacity(self.gzip.len() * 8);
+        // What was compressed in memory a moment ago can be read again.
+        let _ = GzDecoder::new(&self.gzip[..]).read_to_end(&mut text);
+        text.into()
+    }
 }
 
 /// The last page, and the readings that it shows.
@@ -73,6 +84,22 @@ pub enum RenderError {
     Gzip(#[from] std::io::Error),
 }
 
+/// The labels that the bridge puts on every series: the scope's and the chosen ones of the resource.
+fn constant(resource: &BTreeMap<String, String>, settings: &Settings) -> Vec<(String, String)> {
+    let scope = [
+        ("otel_scope_name", SCOPE),
+        ("otel_scope_version", env!("CARGO_PKG_VERSION")),
+        ("otel_scope_schema_url", SCHEMA_URL),
+    ];
+    let scope = scope.iter().filter(|_| settings.scope_labels);
+    let chosen =
+        settings.resource_labels.iter().filter_map(|name| resource.get_key_value(&names::label(name)));
+    scope
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .chain(chosen.map(|(name, value)| (name.clone(), value.clone())))
+        .collect()
+}
+
 impl Page {
     /// The page of everything that `sampler` collects.
     pub fn new(
@@ -89,9 +116,10 @@ impl Page {
             .build()?;
         let wanted = sampler.wanted().iter().map(|wanted| wanted.metric.name).collect();
         let labels = names::labels(resource.iter());
+        let constant = constant(&labels, settings);
         let resource = resource::to_sdk(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let lane = Lane::new(sampler, reader, resource, EntityForm::Labels);
-        Ok(Self { lane, registry, wanted, last: Mutex::default() })
+        Ok(Self { lane, registry, wanted, constant, last: Mutex::default() })
     }
 
     /// Takes a fresh snapshot within `budget` and makes the page of it. Blocks.
@@ -118,10 +146,10 @@ impl Page {
         drop(families);
         let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
         gzip.write_all(text.as_bytes())?;
+        direct::write(snapshot, self.lane.direct(), &self.constant, &mut gzip)?;
         let series = snapshot.readings.iter().flat_map(|reading| &reading.series);
         Ok(Rendered {
             gzip: gzip.finish()?.into(),
-            plain: text.into(),
             series: series.map(|series| (series.metric.name, series.points.len())).collect(),
         })
     }

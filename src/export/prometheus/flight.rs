@@ -86,3 +86,63 @@ impl Drop for Seat {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collectors::{Collector, Spec};
+    use crate::export::prometheus::fixture;
+    use crate::host::{Error, Host};
+    use crate::metric::Reading;
+
+    static SLOW: Spec = Spec {
+        name: "slow",
+        about: "Takes its time",
+        metrics: &[],
+        settings: &[],
+        build: |_, _| Ok(Box::new(Slow)),
+    };
+
+    struct Slow;
+
+    impl Collector for Slow {
+        fn collect(&mut self, _: &Host, _: &mut Reading) -> Result<(), Error> {
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_can_wait_as_long_share_one_flight() {
+        let site = fixture::site(&[&SLOW], "web-1");
+        let (first, second, third) = tokio::join!(
+            site.flights.get(Duration::from_secs(2)),
+            site.flights.get(Duration::from_secs(2)),
+            async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                assert_eq!(site.flights.under_way.load(Ordering::Relaxed), 1);
+                site.flights.get(Duration::from_secs(9)).await
+            },
+        );
+        let first = first.unwrap();
+        assert!([second, third].iter().flatten().filter(|page| Arc::ptr_eq(page, &first)).count() == 2);
+    }
+
+    #[tokio::test]
+    async fn ever_shorter_budgets_do_not_take_ever_more_threads() {
+        let site = fixture::site(&[&SLOW], "web-1");
+        let askers: Vec<_> = (1..=20)
+            .rev()
+            .map(|hundreds| {
+                let budget = Duration::from_millis(100 * hundreds);
+                site.flights.board(Instant::now() + budget, budget)
+            })
+            .collect();
+        assert_eq!(site.flights.under_way.load(Ordering::Relaxed), MAX_FLIGHTS);
+        for mut landed in askers {
+            assert!(landed.wait_for(Option::is_some).await.unwrap().clone().flatten().is_some());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(site.flights.under_way.load(Ordering::Relaxed), 0);
+    }
+}

@@ -13,6 +13,9 @@ mod answer;
 mod bind;
 mod bridge;
 mod connection;
+mod direct;
+#[cfg(test)]
+mod fixture;
 mod flight;
 mod html;
 mod names;

@@ -27,7 +27,7 @@ use crate::stats::Stats;
 /// How long answers under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// How long is waited where no connection can be accepted: mostly for a file descriptor.
+/// How long is waited where no connection can be accepted and none can be closed for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long one who is turned away has to take his answer.
@@ -63,6 +63,9 @@ impl Server {
         site: watch::Receiver<Arc<Site>>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
+        if self.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
+            tracing::warn!("metrics are served to the network, without encryption and without a password");
+        }
         let listeners: Vec<TcpListener> =
             self.listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
         let mut guests = Guests::new(self.limits, site.clone());
@@ -92,8 +95,12 @@ impl Server {
                         tracing::warn!(%error, "no connection can be accepted; trying again");
                     }
                     failing = true;
-                    guests.dismiss_quietest(|_| true);
-                    sleep(ACCEPT_PAUSE).await;
+                    // Mostly it is a file descriptor that is missing, and a quiet connection has one.
+                    if guests.dismiss_quietest(|_| true) {
+                        yield_now().await;
+                    } else {
+                        sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
         }
@@ -213,9 +220,7 @@ async fn turn_away(mut stream: TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::prometheus::Settings;
-    use crate::host::Host;
-    use crate::sampler::Sampler;
+    use crate::export::prometheus::fixture;
 
     /// The server's and the client's end of a connection.
     async fn pair() -> (TcpStream, TcpStream) {
@@ -230,15 +235,7 @@ mod tests {
     }
 
     fn guests(limits: Limits) -> Guests {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("proc")).unwrap();
-        std::fs::write(root.path().join("proc/stat"), "btime 1\n").unwrap();
-        let host = Arc::new(Host::at(root.path()).unwrap());
-        let stats = Arc::new(Stats::default());
-        let sampler = Arc::new(Sampler::start(host, vec![], Arc::clone(&stats)).unwrap());
-        let page = Page::new(sampler, &Resource::default(), &Settings::default()).unwrap();
-        let site = Site::new(Arc::new(page), stats, Resource::default(), Duration::from_secs(1));
-        Guests::new(limits, watch::channel(Arc::new(site)).1)
+        Guests::new(limits, watch::channel(Arc::new(fixture::site(&[], "web-1"))).1)
     }
 
     #[tokio::test]

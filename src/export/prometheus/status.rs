@@ -57,8 +57,8 @@ impl State {
 const REMEDIES: [(&str, &str); 6] = [
     (
         "permission",
-        "the agent may not read it: run it as root, or give it the capabilities CAP_SYS_PTRACE and \
-         CAP_DAC_READ_SEARCH",
+        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run it \
+         as root; some systems refuse even root",
     ),
     (
         "timeout",
@@ -122,7 +122,9 @@ fn verdict(out: &mut String, states: &[(&Spec, State)], export: &ExportStats) ->
         names.collect::<Vec<_>>().join(", ")
     };
     let (failing, partly) = (names(State::Failing), names(State::Partly));
-    let class = match (failing.is_empty(), partly.is_empty()) {
+    let good = failing.is_empty() && partly.is_empty();
+    let waiting = export.queue.is_some() && export.state.starts_with("waiting");
+    let class = match (failing.is_empty(), good && !waiting) {
         (false, _) => "bad",
         (true, false) => "warn",
         (true, true) => "good",
@@ -134,7 +136,7 @@ fn verdict(out: &mut String, states: &[(&Spec, State)], export: &ExportStats) ->
     if !partly.is_empty() {
         write!(out, "<b>Collected in part: {partly}.</b> ")?;
     }
-    if class == "good" {
+    if good {
         out.push_str("<b>All collectors that are on are good.</b> ");
     }
     match &export.queue {
@@ -186,8 +188,9 @@ fn otlp(out: &mut String, export: &ExportStats) -> fmt::Result {
     out.push_str("<h2>OTLP</h2>\n");
     let Some(queue) = &export.queue else {
         out.push_str(
-            "<p class=\"soft\">Off: no endpoint is given. Set <code>otlp.endpoint</code> in the file or \
-             <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector.</p>\n",
+            "<p class=\"soft\">Off. Set <code>otlp.endpoint</code> in the file or \
+             <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector; <code>hostmeter config show</code> \
+             says who switched it off where one is set.</p>\n",
         );
         return Ok(());
     };
@@ -225,7 +228,7 @@ fn metrics(out: &mut String, states: &[(&Spec, State)], page: &Page) -> fmt::Res
         write!(
             out,
             "<details><summary><b>{}</b>: {} <span class=\"soft\">({all} series)</span> \
-             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table>\n<thead><tr><th>Metric</th>\
+             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\">\n<thead><tr><th>Metric</th>\
              <th>On /metrics</th><th>From</th><th class=\"n\">Series</th></tr></thead>\n<tbody>\n",
             spec.name,
             Text(spec.about),

@@ -20,7 +20,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Host, ParseError, text};
+use super::text::{self, Rows};
+use super::{Error, Host, ParseError};
 
 pub use pool::{MAX_STUCK, PATIENCE, Pool, TOGETHER};
 
@@ -58,7 +59,7 @@ impl Pool {
         }
         let table = match host.parse("statfs", parse) {
             Err(e) if e.is_unavailable() => Vec::new(),
-            table => table?,
+            table => table?.rows,
         };
         let table: HashMap<_, _> = table.into_iter().map(|(at, space)| (host.path(&at), space)).collect();
         Ok(Self::new(move |path| table.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())))
@@ -78,13 +79,12 @@ fn kernel(path: &Path) -> io::Result<Space> {
 }
 
 /// The file `statfs` of a recorded host.
-fn parse(text: &str) -> Result<Vec<(String, Space)>, ParseError> {
-    let line = |(index, line): (usize, &str)| {
+fn parse(text: &str) -> Result<Rows<(String, Space)>, ParseError> {
+    text::rows(text, 0, |number, line| {
         let mut fields = line.split_ascii_whitespace();
         let at = text::unescape_octal(fields.next().unwrap_or_default());
-        let mut next = || text::number(fields.next(), index + 1, line, "a mount point and 6 numbers");
+        let mut next = || text::number(fields.next(), number, line, "a mount point and 6 numbers");
         let (block, blocks, free, available) = (next()?, next()?, next()?, next()?);
         Ok((at, Space { block, blocks, free, available, inodes: next()?, inodes_free: next()? }))
-    };
-    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(line).collect()
+    })
 }

@@ -72,7 +72,7 @@ fn a_batch_that_is_larger_than_the_share_costs_no_other() {
 fn what_others_need_is_left_to_them() {
     let store = Simulated::default();
     store.world().total = 20 << 20;
-    let disk = DiskLimits { bytes: 256 << 20, free: 2 << 20, percent: 50 };
+    let disk = DiskLimits { bytes: 256 << 20, free: 2 << 20, share: 100, reserve: 50 };
     let mut queue = open_with(&store, disk, at(0));
     append(&mut queue, 1..=3);
     let left = (20 << 20) - store.world().allocated();

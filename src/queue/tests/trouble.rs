@@ -254,7 +254,7 @@ fn the_end_of_the_program_brings_to_the_disk_what_is_in_memory() {
 fn where_disk_and_memory_are_full_the_oldest_on_disk_makes_way() {
     let store = Simulated::default();
     store.world().total = 64 << 20;
-    let disk = DiskLimits { bytes: 2 << 20, free: 0, percent: 50 };
+    let disk = DiskLimits { bytes: 2 << 20, free: 0, share: 100, reserve: 0 };
     let mut queue = open_with(&store, disk, at(0));
     (1..=16).for_each(|number| queue.append(vec![batch(number, 100_000)], 0, at(0)));
     // Others take all that is left.

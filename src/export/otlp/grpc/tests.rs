@@ -21,8 +21,8 @@ fn framed(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
-fn response(status: u16, pairs: &[(&'static str, &str)], body: &'static [u8]) -> Response<Body> {
-    let mut response = Response::new(Body::new(Full::new(Bytes::from_static(body))));
+fn response(status: u16, pairs: &[(&'static str, &str)], body: &'static [u8]) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(body)));
     *response.status_mut() = status.try_into().unwrap();
     *response.headers_mut() = headers(pairs);
     response
@@ -32,15 +32,16 @@ fn response(status: u16, pairs: &[(&'static str, &str)], body: &'static [u8]) ->
 fn details(delay: Duration) -> HeaderMap {
     let status =
         Status::with_error_details(Code::Unavailable, "later", ErrorDetails::with_retry_info(Some(delay)));
-    status.into_http::<Body>().headers().clone()
+    status.into_http::<tonic::body::Body>().headers().clone()
 }
 
 #[tokio::test]
 async fn a_request_is_a_frame_that_says_whether_it_is_compressed() {
     for (message, flag, encoding) in [(&b"\x1f\x8b.."[..], 1, Some("gzip")), (&b"\x0a.."[..], 0, None)] {
         let ours = headers(&[("x-token", "secret"), ("content-type", "text/plain")]);
-        let request = request(&ours, &Bytes::from_static(message), Duration::from_secs(10));
-        assert_eq!(request.uri().path(), PATH);
+        let endpoint = Uri::from_static("http://peer:4317/ignored");
+        let request = request(&endpoint, &ours, &Bytes::from_static(message), Duration::from_secs(10));
+        assert_eq!(request.uri().to_string(), format!("http://peer:4317{PATH}"));
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(header("content-type").as_deref(), Some("application/grpc"));
         assert_eq!(header("te").as_deref(), Some("trailers"));

@@ -45,7 +45,8 @@ fn send(ledger: &mut Ledger, reading: &Arc<Reading>) -> Option<Sent> {
             let key =
                 ledger.keys.series(series.metric, entity_key, ledger.keys.attributes(&point.attributes));
             let given = nanos(entity.map_or(reading.start, |entity| entity.start));
-            let stamped = ledger.page("test").note(key, series.metric.kind, given, point.value);
+            let noted = ledger.page("test").note(key, series.metric.kind, given, point.value);
+            let stamped = (noted.start, noted.time);
             sent.insert(
                 point.attributes.first().map_or(String::new(), |(_, name)| name.to_string()),
                 stamped,

@@ -55,10 +55,17 @@ struct Bench {
     cell: Cell,
     _provider: SdkMeterProvider,
     ledger: Ledger,
+    temporality: Temporality,
+    direct: Vec<&'static Metric>,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With instruments for all metrics but those of `direct`.
+    fn with(direct: &[&'static Metric]) -> Self {
         let reader = Reader(Arc::new(ManualReader::default()));
         let resource = SdkResource::builder_empty()
             .with_attributes([
@@ -69,10 +76,12 @@ impl Bench {
         let provider =
             SdkMeterProvider::builder().with_resource(resource).with_reader(reader.clone()).build();
         let (meter, cell) = (provider.meter("hostmeter"), Cell::default());
-        for metric in ALL.iter().chain(OTHERS) {
+        let is_direct = |metric: &Metric| direct.iter().any(|known| std::ptr::eq(*known, metric));
+        for metric in ALL.iter().chain(OTHERS).filter(|metric| !is_direct(metric)) {
             register(&meter, metric, &cell, EntityForm::Reference);
         }
-        Self { reader, cell, _provider: provider, ledger: Ledger::default() }
+        let (ledger, temporality) = (Ledger::default(), Temporality::Cumulative);
+        Self { reader, cell, _provider: provider, ledger, temporality, direct: direct.to_vec() }
     }
 
     fn send(&mut self, readings: Vec<Arc<Reading>>) -> Vec<ResourceMetrics> {
@@ -81,7 +90,8 @@ impl Bench {
         let mut collected = SdkResourceMetrics::default();
         self.reader.collect(&mut collected).unwrap();
         let mut out = Vec::new();
-        build(&collected, &snapshot, &mut self.ledger, &mut |resource| out.push(resource));
+        let mut emit = |resource| out.push(resource);
+        build(&collected, &snapshot, &self.direct, &mut self.ledger, self.temporality, &mut emit);
         out
     }
 }
@@ -236,4 +246,73 @@ fn an_end_is_told_once_at_the_place_where_the_series_was() {
     let again = bench.send(run(2_030, &["a"], &[7], false));
     assert!(!lines(&again).iter().any(|line| line.contains("flags")));
     assert_eq!(again.len(), 2, "one resource for the host and one for the process that is left");
+}
+
+#[test]
+fn on_request_a_counter_says_how_much_since_the_last_time() {
+    let mut bench = Bench::new();
+    bench.temporality = Temporality::Delta;
+    let mut run = |second, count: u64, pids: &[i64]| {
+        let mut host = reading(second);
+        host.push(&COUNT, vec![], count);
+        host.push(&LEVEL, vec![], count as i64);
+        for pid in pids {
+            let entity = host.entity(process(*pid, "sh", 2_000 + *pid as u64));
+            host.push_of(entity, &TIME, vec![], 1.5);
+        }
+        bench.send(vec![Arc::new(host)])
+    };
+    assert_eq!(lines(&run(2_000, 7, &[])), ["[] level test.level{} 1000..2000 7"]);
+    let second = run(2_015, 9, &[5]);
+    assert_eq!(
+        lines(&second),
+        [
+            "[] sum test.count{} 2000..2015 2",
+            "[] level test.level{} 1000..2015 9",
+            "[,process.pid=5,process.executable.name=sh] sum test.time{} 2005..2015 1.5",
+        ]
+    );
+    let metrics = &second[0].scope_metrics[0].metrics;
+    let temporality = metrics.iter().map(|metric| match metric.data.as_ref().unwrap() {
+        Data::Sum(sum) => sum.aggregation_temporality(),
+        other => panic!("{other:?}"),
+    });
+    let expected = [AggregationTemporality::Delta, AggregationTemporality::Cumulative];
+    assert!(temporality.eq(expected));
+    let third = ["[] sum test.count{} 2015..2030 0", "[] level test.level{} 1000..2030 9"];
+    assert_eq!(lines(&run(2_030, 9, &[])), third, "deltas need no end");
+}
+
+#[test]
+fn points_straight_from_the_reading_are_those_that_come_through_the_instruments() {
+    for temporality in [Temporality::Cumulative, Temporality::Delta] {
+        straight_as_through(temporality);
+    }
+}
+
+fn straight_as_through(temporality: Temporality) {
+    let all: Vec<&'static Metric> = ALL.iter().chain(OTHERS).copied().collect();
+    let (mut through, mut straight) = (Bench::new(), Bench::with(&all));
+    (through.temporality, straight.temporality) = (temporality, temporality);
+    for (second, pids) in [(2_000, vec![7, 8, 9]), (2_015, vec![9, 7]), (2_030, vec![7, 11])] {
+        let mut host = reading(second);
+        host.push(&LEVEL, vec![("device", "sda".to_owned().into())], -4_i64);
+        for pid in pids {
+            let entity = host.entity(process(pid, "sh", 1_500 + pid as u64));
+            for direction in ["read", "write"] {
+                host.push_of(entity, &COUNT, vec![("direction", direction.into())], second * pid as u64);
+            }
+            host.push_of(entity, &TIME, vec![], second as f64 / 7.0);
+            host.push_of(entity, &SHARE, vec![("z", "1".into()), ("a", Text::Int(2))], 0.5);
+        }
+        let readings = vec![Arc::new(host), other(second)];
+        let sorted = |sent: &[ResourceMetrics]| {
+            let mut lines = lines(sent);
+            lines.sort_unstable();
+            lines
+        };
+        let expected = sorted(&through.send(readings.clone()));
+        assert!(expected.len() >= 5, "{expected:?}");
+        assert_eq!(sorted(&straight.send(readings)), expected, "at {second}");
+    }
 }

@@ -1,16 +1,13 @@
 //! The status page of an agent with collectors in every state.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::collectors::Collector;
-use crate::export::prometheus::Settings;
+use crate::export::prometheus::fixture;
 use crate::host::{Error, Host};
 use crate::metric::{Attribute, Metric, Reading, ValueType};
-use crate::resource::{Given, Resource};
-use crate::sampler::{Sampler, Source};
-use crate::stats::{Outcome, QueueStats, Stats};
+use crate::stats::{Outcome, QueueStats};
 
 const BY_DEVICE: &[Attribute] = &[Attribute::open("system.device")];
 
@@ -48,18 +45,10 @@ impl Collector for TwoDisks {
 
 /// An agent that has run once, and whose counters then tell of the other collectors.
 fn site(change: impl FnOnce(&mut Counts)) -> Site {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(dir.path().join("proc")).unwrap();
-    std::fs::write(dir.path().join("proc/stat"), "btime 1\n").unwrap();
-    let host = Arc::new(Host::at(dir.path()).unwrap());
-    let given = Given { host_name: Some("web-1 <b>".to_owned()), ..Given::default() };
-    let resource = Resource::detect(&host, &given, |_| None);
-    let stats = Arc::new(Stats::default());
-    let sampler = Sampler::start(host, vec![Source::new(&GOOD)], Arc::clone(&stats)).unwrap();
-    let page = Page::new(Arc::new(sampler), &resource, &Settings::default()).unwrap();
-    page.render(Duration::from_secs(2)).unwrap();
-    change(&mut stats.lock());
-    Site::new(Arc::new(page), stats, resource, Duration::from_secs(2))
+    let site = fixture::site(&[&GOOD], "web-1 <b>");
+    site.flights.page().render(Duration::from_secs(2)).unwrap();
+    change(&mut site.stats.lock());
+    site
 }
 
 fn troubled(counts: &mut Counts) {
@@ -108,7 +97,7 @@ fn every_collector_says_how_it_is_and_what_helps() {
         "absent – not on this host 0",
         "off – off",
         "3 permission proc/1/io: permission denied",
-        "permission : the agent may not read it: run it as root",
+        "permission : the agent may not read it: give it the capabilities",
         "timeout : the kernel or a file system does not answer",
         "Queue 35.2 KiB of 8.0 MiB: 1 request, 20460 points, the oldest from 2 min 5 s ago",
         "Points collected 120000 Points dropped 540: queue full",

@@ -1,0 +1,98 @@
+"""Peers that say nothing, too little or too much: every attempt has an end, and the ticks do not notice."""
+
+import time
+
+import peers
+from oracle import Arrived
+from peers import Peer
+from receiver import Receiver
+from row import row
+from world import (
+    ADDRESS, Attempts, Twin, agent, certificate, finish, healing, memory_growth, nft, nft_off, on_time, settled,
+)
+
+CONNECT, CALL = 3.5, 10.5
+# What a poll each 50 ms and a busy machine add to what is seen of an attempt.
+SLACK = 0.25
+
+
+@row("N02", "a black hole: SYN packets vanish for 30 s (10 min)", seconds=150, long_seconds=800)
+def black_hole(run):
+    arrived = Arrived()
+    with agent(run) as subject, Receiver(ADDRESS, arrived):
+        nft("tcp dport 4317")
+        with Attempts() as attempts, Twin(run) as twin:
+            subject.start()
+            time.sleep(600 if run.long else 30)
+        nft_off()
+        recovered(run, subject, arrived, attempts, twin, CONNECT)
+
+
+def recovered(run, subject, arrived, attempts, twin, deadline):
+    """After the fault has gone."""
+    healed = time.time()
+    healing(run, arrived, healed)
+    settled(arrived, healed)
+    time.sleep(2)
+    run.at_least("attempts seen", 2, attempts.seen)
+    run.at_most("the longest attempt, seen from outside", deadline + SLACK, attempts.longest(), " s")
+    told = [r.attempt for r in arrived.all() if r.attempt]
+    run.at_most("the longest attempt, as the agent tells", deadline, max(told, default=None), " s")
+    verdict = finish(run, subject, arrived)
+    on_time(run, verdict, twin)
+
+
+def misbehaves(run, manner, deadline=CALL, seconds=30, growth=None):
+    """A peer of that manner for some time, and then a true one in its place."""
+    arrived = Arrived()
+    with agent(run) as subject:
+        with Peer(ADDRESS, manner) as attempts, Twin(run) as twin:
+            subject.start()
+            with memory_growth(subject) as grown:
+                time.sleep(600 if run.long else seconds)
+        with Receiver(ADDRESS, arrived):
+            recovered(run, subject, arrived, attempts, twin, deadline)
+        if growth:
+            run.at_most("memory grows by", growth, grown[0], " MiB")
+
+
+@row("N03", "TCP is accepted, the TLS handshake never ends", seconds=150, long_seconds=800)
+def silent_tls(run):
+    arrived = Arrived()
+    tls = certificate(run.directory, "good")
+    with agent(run, f"https://{ADDRESS}", SSL_CERT_FILE=tls.file) as subject:
+        with Peer(ADDRESS, peers.silent) as attempts, Twin(run) as twin:
+            subject.start()
+            time.sleep(600 if run.long else 30)
+        with Receiver(ADDRESS, arrived, tls=tls.pair):
+            recovered(run, subject, arrived, attempts, twin, CONNECT)
+
+
+@row("N04a", "TCP is accepted, HTTP/2 never begins", seconds=150, long_seconds=800)
+def silent(run):
+    misbehaves(run, peers.silent)
+
+
+@row("N04b", "HTTP/2 is spoken, no call is answered", seconds=150, long_seconds=800)
+def mute(run):
+    misbehaves(run, peers.mute)
+
+
+@row("N05", "response headers, and then nothing", seconds=150, long_seconds=800)
+def headers_only(run):
+    misbehaves(run, peers.headers_only)
+
+
+@row("N06a", "a response of a byte each second", seconds=150, long_seconds=800)
+def slow(run):
+    misbehaves(run, peers.slow)
+
+
+@row("N06b", "a response of 100 MiB", seconds=150, long_seconds=800)
+def huge(run):
+    misbehaves(run, peers.huge, growth=8.0)
+
+
+@row("N06c", "a response that is 100 MiB when unpacked", seconds=150, long_seconds=800)
+def bomb(run):
+    misbehaves(run, peers.bomb, growth=8.0)
