@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let agent = Agent::build(&loaded.config, &environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        .max_blocking_threads(12)
         .build()
         .context("the runtime could not be started")?;
     let (stop, stopped) = watch::channel(false);
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
         introduce(&agent, &loaded.config, loaded.file.as_deref());
         tokio::spawn(watch_signals(signals, stop));
-        agent.run(stopped).await
+        Box::pin(agent.run(stopped)).await
     });
     // A look-up of a name may hang longer than the grace; it is left to itself.
     runtime.shutdown_background();
