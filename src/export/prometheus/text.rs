@@ -1,8 +1,8 @@
 //! The page as text: Prometheus' text format, or OpenMetrics.
 //!
-//! Written straight from the snapshot. `opentelemetry-prometheus` behind the SDK did this before: it makes an
-//! aggregation, a family and a set of labels anew for each point, has one format only, keeps `{braces}` of units out
-//! of no name, and took 1.8 µs a series at 1,000 of them and 4.8 µs at 50,000, against 0.2 µs here. It remains the
+//! Written straight from the snapshot. `opentelemetry-prometheus` behind the SDK did this before: for each point it
+//! makes an aggregation, a family and a set of labels anew, which takes 1.8 µs a series at 1,000 of them and 4.8 µs
+//! at 50,000, against 0.04 µs here (`cargo bench --bench cycle`), and it has one format only. It remains the
 //! reference: `tests/prometheus/reference.rs` holds every series of whole hosts against it.
 
 use std::borrow::Cow;
