@@ -21,6 +21,7 @@ import checks_promtool
 import checks_roads
 import checks_scope
 import checks_shutdown
+import checks_stack
 import checks_values
 from report import Report, log
 
@@ -36,6 +37,7 @@ GROUPS = {
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,
+    "stack": checks_stack.run,
     "roads": checks_roads.run,
 }
 
