@@ -31,7 +31,8 @@ def panel(title, about, unit, *queries, kind="timeseries", width=8, stack=False,
     if top is not None:
         fields |= {"min": 0, "max": top}
     if kind == "timeseries":
-        fields["custom"] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 25 if stack else 8, "showPoints": "never",
+        fields["custom"] = {"drawStyle": "line", "lineWidth": 1, "fillOpacity": 25 if stack else 8,
+                            "showPoints": "never",
                             "stacking": {"mode": "normal" if stack else "none", "group": "A"}}
     if links:
         fields["links"] = links
@@ -101,7 +102,8 @@ def of_hosts(several=False, named=True):
     made = [datasource(), variable("job", "Job", "label_values(system_uptime_seconds, job)")]
     if named:
         made += [variable("host", "Host", 'label_values(target_info{job=~"$job"}, host_name)', multi=several),
-                 variable("instance", "Instance", 'label_values(target_info{job=~"$job", host_name=~"$host"}, instance)',
+                 variable("instance", "Instance",
+                          'label_values(target_info{job=~"$job", host_name=~"$host"}, instance)',
                           hidden=True)]
     return made
 

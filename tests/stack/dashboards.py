@@ -13,7 +13,7 @@ EMPTY = {
     ("host", "Swap"): lambda _: None if has_swap() else "no swap",
     ("host", "Tracked connections"): lambda _: None if has_conntrack() else "no connection tracking",
     ("agent", "Problems"): lambda _: "a counter of problems, and there may have been none",
-    ("agent", "Makes do with less"): lambda have: None if have("hostmeter_limit_step") else "this hostmeter does not tell it",
+    ("agent", "Makes do with less"): lambda have: None if have("hostmeter_limit_step") else "the agent does not tell it",
     ("pressure", "Interrupts"): lambda _: _no_irq(),
     ("pressure", "Interrupts: full"): lambda _: _no_irq(),
 }
@@ -57,7 +57,8 @@ def lint(check, name, dashboard):
         for target in panel["targets"]:
             check.that(target["legendFormat"], f"{where} no legend")
             check.same(f"{where} data source", target["datasource"]["uid"], "${datasource}")
-            missing = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) - set(re.findall(r"\w+", target["expr"]))
+            missing = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) - set(re.findall(r"\w+",
+                                                                                                 target["expr"]))
             check.that(not missing, f"{where} the legend shows {sorted(missing)}, which the query does not")
         at = panel["gridPos"]
         check.that(at["x"] + at["w"] <= 24, f"{where} wider than the grid")
@@ -84,7 +85,7 @@ class Variables:
             self.values[variable["name"]] = chosen if variable["multi"] else chosen[:1]
 
     def fill(self, expression):
-        """As Grafana does: one value as it is, several as alternatives, both with what a regular expression would take."""
+        """As Grafana does: one value as it is, several as alternatives, both escaped for a regular expression."""
         for name, values in sorted(self.values.items(), key=lambda pair: -len(pair[0])):
             escaped = [re.sub(r"([.\\*+?()|{}\[\]^$/])", r"\\\\\1", value) for value in values]
             text = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"

@@ -4,6 +4,7 @@ else is asked for."""
 import re
 
 import catalogue
+from components import get
 from promtext import Page
 from promql import asked
 
@@ -47,7 +48,8 @@ class Names:
         # In their order, so that a rule may use one that was recorded before it.
         for rule in rules(prometheus, "recording"):
             self.known[rule["name"]] = set().union(*(self.known.get(m, set()) for m in self._metrics(rule["query"])))
-            self.known[rule["name"]] |= asked(rule["query"]).grouped | set(re.findall(r'label_replace\(.*?"(\w+)"', rule["query"], re.S))
+            self.known[rule["name"]] |= asked(rule["query"]).grouped | set(re.findall(r'label_replace\(.*?"(\w+)"',
+                                                                                      rule["query"], re.S))
 
     def _metrics(self, expression):
         """The metrics of an expression, with all that a regular expression stands for."""
@@ -86,6 +88,5 @@ def rules(prometheus, kind):
 
 def pages(stack):
     """What is asked for beside hostmeter: the service, Prometheus, Alertmanager."""
-    from components import get
     others = (stack.prometheus.address, stack.alertmanager.address)
     return [Page(stack.webapp.page_text()), *(Page(get(f"http://{address}/metrics")[1]) for address in others)]

@@ -8,12 +8,13 @@ _SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{([^}]*)\}")
 _MATCHER = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')')
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 _NAME = re.compile(r"(?<![\w:.$])([a-zA-Z_:][a-zA-Z0-9_:]*)\b(?!\s*\()")
-_WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset", "inf", "nan"}
+_WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset",
+          "inf", "nan"}
 
 
 @dataclass
 class Asked:
-    """`metrics` are names and, from `__name__=~`, regular expressions; `matchers` are (metric, label, operator, value)."""
+    """`metrics` are names and, from `__name__=~`, expressions; `matchers` are (metric, label, operator, value)."""
 
     metrics: set = field(default_factory=set)
     matchers: list = field(default_factory=list)

@@ -126,7 +126,8 @@ class Stack:
             OTELCOL_REMOTE_WRITE=f"http://{prometheus.address}/api/v1/write").start())
         workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
         self.gateways = [started(Otelcol(
-            directory, f"gateway-{at}", "gateway.yaml", OTELCOL_WORKER=worker, OTELCOL_GATEWAYS=f"[{', '.join(workers)}]",
+            directory, f"gateway-{at}", "gateway.yaml",
+            OTELCOL_WORKER=worker, OTELCOL_GATEWAYS=f"[{', '.join(workers)}]",
             OTELCOL_BACKEND_GRPC=f"http://{self.archives[at].grpc}", OTELCOL_STORAGE=directory / f"queue-{at}",
             OTELCOL_BACKEND_HTTP=f"http://{self.writer.http}/v1/metrics", OTELCOL_MEMORY_MIB=512).start())
             for at, worker in enumerate(workers)]
@@ -141,7 +142,8 @@ class Stack:
         self.pushed = started(Agent(directory, "hostmeter-pushed", f"http://{self.gateways[0].grpc}", PUSH_MS,
                                     OTEL_SERVICE_NAME="pushed", **more).start())
         prometheus.point_at({
-            9464: f"127.0.0.1:{self.scraped.port}", 8889: self.plain.page_url, 8888: f"127.0.0.1:{self.writer.telemetry}",
+            9464: f"127.0.0.1:{self.scraped.port}", 8889: self.plain.page_url,
+            8888: f"127.0.0.1:{self.writer.telemetry}",
             9090: prometheus.address, 9093: self.alertmanager.address, 8080: self.scraped_webapp.address})
         self.prometheus = started(prometheus.start())
 
@@ -176,7 +178,8 @@ def post_hosts(stack, names):
             point = {"asInt": "1", "timeUnixNano": now}
             body = {"resourceMetrics": [{
                 "resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in resource.items()]},
-                "scopeMetrics": [{"scope": {"name": "test"}, "metrics": [{"name": "test.host", "gauge": {"dataPoints": [point]}}]}]}]}
+                "scopeMetrics": [{"scope": {"name": "test"},
+                                  "metrics": [{"name": "test.host", "gauge": {"dataPoints": [point]}}]}]}]}
             request = urllib.request.Request(f"http://{gateway.http}/v1/metrics", json.dumps(body).encode(),
                                              {"content-type": "application/json"})
             # Refused for as long as the other gateway is not there, as an agent would be.

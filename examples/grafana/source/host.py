@@ -11,8 +11,8 @@ def rate(name, by, more=""):
 
 
 def pressure(resource):
-    return (f'max by (system_pressure_stall_type) (rate({{__name__=~"system_{resource}_linux_pressure_(total_)?seconds_total", {S}}}{R}))',
-            "{{system_pressure_stall_type}}")
+    name = f'__name__=~"system_{resource}_linux_pressure_(total_)?seconds_total"'
+    return f"max by (system_pressure_stall_type) (rate({{{name}, {S}}}{R}))", "{{system_pressure_stall_type}}"
 
 
 def number(title, about, unit, expression, **more):
@@ -35,23 +35,30 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
         number("Fullest filesystem", "As `df` shows it.", "percentunit",
                f"max(system_filesystem_utilization_ratio{{{S}}})", top=1, steps=FULL),
         number("Load for each CPU", "Threads that run, want to run, or wait for a disk.", "short",
-               f"sum(system_cpu_load_average_1m{{{S}}}) / sum(system_cpu_logical_count{{{S}}})", steps=[(1, "orange"), (2, "red")]),
+               f"sum(system_cpu_load_average_1m{{{S}}}) / sum(system_cpu_logical_count{{{S}}})", steps=[(1, "orange"),
+                                                                                                        (2, "red")]),
         number("CPUs", "Logical CPUs.", "short", f"sum(system_cpu_logical_count{{{S}}})"),
         number("Up for", "Since the last boot.", "s", f"max(system_uptime_seconds{{{S}}})"),
     ]),
     ("CPU", [
         panel("Utilisation", "CPU time by mode, in CPUs.", "short",
               (rate("system_cpu_time_seconds_total", "cpu_mode", ', cpu_mode!="idle"'), "{{cpu_mode}}"), stack=True),
-        panel("Saturation: load", "Threads that run, want to run, or wait for a disk; and how many CPUs there are.", "short",
-              (f"sum(system_cpu_load_average_1m{{{S}}})", "1 min"), (f"sum(system_cpu_load_average_5m{{{S}}})", "5 min"),
-              (f"sum(system_cpu_load_average_15m{{{S}}})", "15 min"), (f"sum(system_cpu_logical_count{{{S}}})", "CPUs")),
-        panel("Saturation: pressure", "Share of the time in which somebody (some) or everybody (full) waited for a CPU.",
+        panel("Saturation: load", "Threads that run, want to run, or wait for a disk; and how many CPUs there are.",
+              "short",
+              (f"sum(system_cpu_load_average_1m{{{S}}})", "1 min"), (f"sum(system_cpu_load_average_5m{{{S}}})",
+                                                                     "5 min"),
+              (f"sum(system_cpu_load_average_15m{{{S}}})", "15 min"), (f"sum(system_cpu_logical_count{{{S}}})",
+                                                                       "CPUs")),
+        panel("Saturation: pressure",
+              "Share of the time in which somebody (some) or everybody (full) waited for a CPU.",
               "percentunit", pressure("cpu")),
     ]),
     ("Memory", [
         panel("Utilisation", "By state; the states add up to all there is.", "bytes",
-              (f"sum by (system_memory_state) (system_memory_usage_bytes{{{S}}})", "{{system_memory_state}}"), stack=True),
-        panel("Saturation: pressure", "Share of the time in which somebody (some) or everybody (full) waited for memory.",
+              (f"sum by (system_memory_state) (system_memory_usage_bytes{{{S}}})",
+               "{{system_memory_state}}"), stack=True),
+        panel("Saturation: pressure",
+              "Share of the time in which somebody (some) or everybody (full) waited for memory.",
               "percentunit", pressure("memory")),
         panel("Errors: killed for want of memory", "Processes that the kernel killed, in five minutes.", "short",
               (f"sum(increase(system_memory_linux_oom_kill_total{{{S}}}[5m]))", "killed")),
@@ -66,7 +73,8 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
               (rate("system_paging_operations_total", "system_paging_direction, system_paging_fault_type"),
                "{{system_paging_fault_type}} {{system_paging_direction}}")),
         panel("Swap", "By device; nothing where the host has none.", "bytes",
-              (f"sum by (system_device, system_paging_state) (system_paging_usage_bytes{{{S}}})", "{{system_device}} {{system_paging_state}}"),
+              (f"sum by (system_device, system_paging_state) (system_paging_usage_bytes{{{S}}})",
+               "{{system_device}} {{system_paging_state}}"),
               stack=True, width=24),
     ]),
     ("Disks", [
@@ -74,9 +82,11 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
               (rate("system_disk_io_time_seconds_total", "system_device"), "{{system_device}}"), top=1),
         panel("Saturation: queue", "Requests under way, on average.", "short",
               (rate("system_disk_weighted_io_time_seconds_total", "system_device"), "{{system_device}}")),
-        panel("Saturation: pressure", "Share of the time in which somebody (some) or everybody (full) waited for input or output.",
+        panel("Saturation: pressure",
+              "Share of the time in which somebody (some) or everybody (full) waited for input or output.",
               "percentunit", pressure("io")),
-        panel("Bytes", "Read and written.", "Bps", (rate("system_disk_io_bytes_total", "system_device, disk_io_direction"), BY_DISK)),
+        panel("Bytes", "Read and written.", "Bps",
+              (rate("system_disk_io_bytes_total", "system_device, disk_io_direction"), BY_DISK)),
         panel("Operations", "Finished reads and writes.", "iops",
               (rate("system_disk_operations_total", "system_device, disk_io_direction"), BY_DISK)),
         panel("Time of an operation", "From request to end, on average; nothing where there was none.", "s",
@@ -85,7 +95,8 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
     ]),
     ("Filesystems", [
         panel("Utilisation", "As `df` shows it.", "percentunit",
-              (f"max by (system_filesystem_mountpoint) (system_filesystem_utilization_ratio{{{S}}})", "{{system_filesystem_mountpoint}}"),
+              (f"max by (system_filesystem_mountpoint) (system_filesystem_utilization_ratio{{{S}}})",
+               "{{system_filesystem_mountpoint}}"),
               top=1, width=12),
         panel("Inodes", "Share of the inodes in use, where the filesystem counts them.", "percentunit",
               (f'sum by (system_filesystem_mountpoint) (system_filesystem_inodes_usage{{{S}, system_filesystem_state="used"}})'
@@ -96,18 +107,23 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
                "{{system_filesystem_mountpoint}} {{system_filesystem_state}}"), width=24),
     ]),
     ("Network", [
-        panel("Utilisation", "Bytes a second.", "Bps", (rate("system_network_io_bytes_total", INTERFACE, NO_LO), BY_INTERFACE)),
+        panel("Utilisation", "Bytes a second.", "Bps",
+              (rate("system_network_io_bytes_total", INTERFACE, NO_LO), BY_INTERFACE)),
         panel("Saturation: dropped", "Packets left out for want of room or of somebody who wants them.", "pps",
               (rate("system_network_packet_dropped_total", INTERFACE, NO_LO), BY_INTERFACE)),
-        panel("Errors", "Broken packets.", "pps", (rate("system_network_errors_total", INTERFACE, NO_LO), BY_INTERFACE)),
+        panel("Errors", "Broken packets.", "pps",
+              (rate("system_network_errors_total", INTERFACE, NO_LO), BY_INTERFACE)),
         panel("Packets", "Packets a second.", "pps",
-              (rate("system_network_packet_count_total", "system_device, network_io_direction", ', system_device!="lo"'),
+              (rate("system_network_packet_count_total", "system_device, network_io_direction",
+                    ', system_device!="lo"'),
                "{{system_device}} {{network_io_direction}}")),
         panel("Connections", "Sockets by state.", "short",
               (f"sum by (network_transport, network_connection_state) (system_network_connection_count{{{S}}}) > 0",
                "{{network_transport}} {{network_connection_state}}")),
-        panel("Tracked connections", "Entries of the kernel's table and its limit; nothing where nothing is tracked.", "short",
-              (f"sum(system_network_conntrack_count{{{S}}})", "tracked"), (f"sum(system_network_conntrack_limit{{{S}}})", "limit")),
+        panel("Tracked connections", "Entries of the kernel's table and its limit; nothing where nothing is tracked.",
+              "short",
+              (f"sum(system_network_conntrack_count{{{S}}})",
+               "tracked"), (f"sum(system_network_conntrack_limit{{{S}}})", "limit")),
     ]),
     ("Kernel", [
         panel("Context switches and interrupts", "A second.", "cps",
@@ -117,6 +133,7 @@ DASHBOARD = dashboard("host", "Hosts: one host", "Utilisation, saturation and er
         panel("Threads and their limit", "Each thread takes a process number.", "short",
               (f"sum(process_thread_count{{{S}}})", "threads"), (f"sum(system_process_limit{{{S}}})", "limit")),
         panel("File descriptors", "Open ones of all processes, as a share of the limit.", "percentunit",
-              (f"sum(system_linux_file_descriptor_count{{{S}}}) / sum(system_linux_file_descriptor_limit{{{S}}})", "in use")),
+              (f"sum(system_linux_file_descriptor_count{{{S}}}) / sum(system_linux_file_descriptor_limit{{{S}}})",
+               "in use")),
     ]),
 ])

@@ -29,11 +29,14 @@ def row(resource):
 
 DASHBOARD = dashboard(
     "pressure", "Hosts: pressure",
-    "Time lost to waiting, as the kernel counts it (/proc/pressure). Use says how busy a resource is, pressure who suffers from it.",
+    "Time lost to waiting, as the kernel counts it (/proc/pressure). Use says how busy a resource is, pressure who"
+    " suffers from it.",
     of_hosts(several=True), [
         ("Worst in the last five minutes", [
-            panel(WHAT[resource][0], f"Share of the time in which {'everybody' if resource == 'irq' else 'somebody'} waited for {WHAT[resource][1]}.",
-                  "percentunit", (f"max({waiting(resource, 'full' if resource == 'irq' else 'some', '5m')})", WHAT[resource][0]), kind="stat",
+            panel(WHAT[resource][0],
+                  f"Share of the time in which {'everybody' if resource == 'irq' else 'somebody'} waited for {WHAT[resource][1]}.",
+                  "percentunit", (f"max({waiting(resource, 'full' if resource == 'irq' else 'some', '5m')})",
+                                  WHAT[resource][0]), kind="stat",
                   width=6, steps=[(0.1, "orange"), (0.5, "red")])
             for resource in WHAT
         ]),
