@@ -10,6 +10,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("metric", 1),
     ("stats", 1),
     ("queue", 1),
+    ("systemd", 1),
+    ("supervise", 2),
     ("config", 2),
     ("collectors", 3),
     ("sampler", 4),

@@ -1,6 +1,6 @@
 //! One cycle: every collector once, each within its deadline.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,11 +10,14 @@ use crate::host::{Error, Host, is_root};
 use crate::metric::Reading;
 use crate::stats::Stats;
 
+use super::plan::Planned;
 use super::worker::{Done, Failure, Job, Jobs, Worker, pop};
 use super::{COLLECTOR_DEADLINE, CYCLE_DEADLINE, MAX_STUCK, Shared, Source};
 
 /// A collector and what is kept of it between cycles.
 pub(super) struct Slot {
+    /// What it is known by, whatever its place.
+    id: u64,
     source: Source,
     /// Absent while a worker has it, which for one that hangs may be for ever.
     collector: Option<Box<dyn Collector>>,
@@ -25,8 +28,15 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(source: Source, collector: Box<dyn Collector>, ceiling: usize) -> Self {
-        Self { source, collector: Some(collector), ceiling, last: None, problems: BTreeSet::new() }
+    fn new(planned: Planned, kept: Option<Slot>) -> Self {
+        let Planned { id, source, ceiling, collector } = planned;
+        let (mut out, problems) = (collector, BTreeSet::new());
+        let Some(old) = kept else {
+            return Self { id, source, collector: out, ceiling, last: None, problems };
+        };
+        // It goes on with all that it remembers; one that hangs comes back to it.
+        out = out.or(old.collector);
+        Self { id, source, collector: out, ceiling, last: None, problems: old.problems }
     }
 
     fn name(&self) -> &'static str {
@@ -53,15 +63,33 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(host: Arc<Host>, slots: Vec<Slot>, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(host: Arc<Host>, stats: Arc<Stats>) -> Self {
         let (tell, done) = channel();
-        Self { host, stats, slots, worker: None, done, tell, stuck: 0, cycle: 0 }
+        Self { host, stats, slots: Vec::new(), worker: None, done, tell, stuck: 0, cycle: 0 }
+    }
+
+    /// Takes up another plan; a slot with the id of an old one goes on with its collector.
+    fn adopt(&mut self, plan: Vec<Planned>) {
+        let mut old: BTreeMap<u64, Slot> = self.slots.drain(..).map(|slot| (slot.id, slot)).collect();
+        let slots = plan.into_iter().map(|planned| {
+            let kept = old.remove(&planned.id);
+            Slot::new(planned, kept)
+        });
+        self.slots = slots.collect();
+        let mut counts = self.stats.lock();
+        for gone in old.values().filter(|gone| !self.slots.iter().any(|slot| slot.name() == gone.name())) {
+            // Its counters stay with it where it is kept; of one that is off, the last state would be a lie.
+            counts.collectors.remove(gone.name());
+        }
     }
 
     pub(super) fn run(&mut self, shared: &Shared) {
         let began = Instant::now();
         self.cycle += 1;
-        shared.begin();
+        for plan in shared.plans() {
+            self.adopt(plan);
+        }
+        shared.begin(self.slots.len());
         self.welcome_back();
         let mut waiting = self.hand_out(shared);
         let mut last_progress = began;
@@ -93,8 +121,10 @@ impl Driver {
 
     fn take_back(&mut self, late: Done) {
         self.stuck = self.stuck.saturating_sub(1);
-        tracing::info!(collector = self.slots[late.place].name(), "answers again");
-        self.restore(late.place, late.collector);
+        // One that a new configuration has replaced meanwhile is not missed.
+        let Some(place) = self.slots.iter().position(|slot| slot.id == late.slot) else { return };
+        tracing::info!(collector = self.slots[place].name(), "answers again");
+        self.restore(place, late.collector);
     }
 
     /// Builds the queue of this cycle and gives it to the worker.
@@ -106,10 +136,10 @@ impl Driver {
                 shared.put(place, reading);
             } else if let Some(collector) = slot.collector.take() {
                 slot.last = None;
-                let Slot { source, ceiling, .. } = slot;
+                let Slot { id, source, ceiling, .. } = slot;
                 let enabled = |metric: &_| source.enabled(metric);
                 let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);
-                jobs.push_back(Job { place, cycle: self.cycle, collector, reading });
+                jobs.push_back(Job { place, slot: *id, cycle: self.cycle, collector, reading });
             } else {
                 record_timeout(&self.stats, slot);
             }

@@ -60,10 +60,13 @@ fn start(specs: &[&'static Spec]) -> (tempfile::TempDir, Sampler, Arc<Stats>) {
     std::fs::create_dir(dir.path().join("proc")).unwrap();
     std::fs::write(dir.path().join("proc/stat"), "btime 1700000000\n").unwrap();
     let stats = Arc::new(Stats::default());
-    let sources = specs.iter().map(|spec| Source::new(spec)).collect();
     let host = Arc::new(Host::at(dir.path()).unwrap());
-    let sampler = Sampler::start(host, sources, Arc::clone(&stats)).unwrap();
+    let sampler = Sampler::start(host, sources(specs), Arc::clone(&stats)).unwrap();
     (dir, sampler, stats)
+}
+
+fn sources(specs: &[&'static Spec]) -> Vec<Source> {
+    specs.iter().map(|spec| Source::new(spec)).collect()
 }
 
 fn names(snapshot: &Snapshot) -> Vec<&'static str> {
@@ -123,4 +126,85 @@ fn a_collector_that_hangs_is_left_out_until_it_returns() {
     std::thread::sleep(FRESH);
     assert_eq!(names(&sampler.snapshot(LONG)), ["hangs", "part"]);
     assert_eq!(stats.read().collectors["hangs"].errors["timeout"], 2);
+}
+
+/// Remembers, as processes do, and has a setting.
+struct Remembers(u64);
+
+impl Collector for Remembers {
+    fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+        self.0 += 1;
+        out.push(&VALUE, vec![], self.0 as f64);
+        Ok(())
+    }
+}
+
+static REMEMBERS: Spec = Spec {
+    name: "remembers",
+    about: "",
+    metrics: &[&VALUE],
+    settings: &[],
+    build: |section, _| Ok(Box::new(Remembers(section.0.len() as u64 * 100))),
+};
+
+fn remembered(sampler: &Sampler) -> f64 {
+    let snapshot = sampler.snapshot(LONG);
+    let reading = snapshot.readings.iter().find(|reading| reading.collector == "remembers").unwrap();
+    reading.series[0].points[0].value.as_f64()
+}
+
+#[test]
+fn a_reload_keeps_what_a_collector_remembers_unless_its_own_settings_change() {
+    let (_dir, first, stats) = start(&[&REMEMBERS, &PART]);
+    assert_eq!(remembered(&first) as u64, 1);
+    let mut plan = sources(&[&FAILS, &REMEMBERS]);
+    plan[1].interval = Duration::from_millis(1);
+    let second = first.prepare(plan).unwrap();
+    assert_eq!(remembered(&first) as u64, 1, "what is only prepared changes nothing");
+    second.take_effect();
+    assert_eq!(remembered(&second) as u64, 2, "at once, and not only when the last reading is too old");
+    assert_eq!(names(&first.snapshot(LONG)), ["remembers"], "who still asks the old one gets the same");
+    assert!(!stats.read().collectors.contains_key("part"));
+
+    let mut plan = sources(&[&REMEMBERS]);
+    plan[0].section.0.insert("size".to_owned(), 7.into());
+    let third = second.prepare(plan).unwrap();
+    third.take_effect();
+    // Before any cycle, the next one: both are taken up, one after the other.
+    let mut plan = sources(&[&COUNTED, &REMEMBERS]);
+    plan[1].section.0.insert("size".to_owned(), 7.into());
+    let fourth = third.prepare(plan).unwrap();
+    fourth.take_effect();
+    assert_eq!(remembered(&fourth) as u64, 101);
+    drop((first, second, third));
+    std::thread::sleep(FRESH + Duration::from_millis(20));
+    assert_eq!(remembered(&fourth) as u64, 102, "the thread is there as long as somebody may ask");
+}
+
+spec!(COUNTED, "counted", FailsInPart);
+
+static HELD_OVER: AtomicBool = AtomicBool::new(true);
+
+#[test]
+fn what_hangs_over_a_reload_comes_back_to_its_place_or_is_forgotten() {
+    static SPEC: Spec =
+        Spec { name: "held", about: "", metrics: &[&VALUE], settings: &[], build: |_, _| Ok(Box::new(Held)) };
+    struct Held;
+    impl Collector for Held {
+        fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+            while HELD_OVER.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            out.push(&VALUE, vec![], 1.0);
+            Ok(())
+        }
+    }
+    let (_dir, first, _) = start(&[&SPEC, &PART]);
+    assert_eq!(names(&first.snapshot(LONG)), ["part"]);
+    let second = first.prepare(sources(&[&PART, &FAILS, &SPEC])).unwrap();
+    second.take_effect();
+    assert_eq!(names(&second.snapshot(LONG)), ["part"]);
+    HELD_OVER.store(false, Ordering::SeqCst);
+    std::thread::sleep(FRESH + Duration::from_millis(20));
+    assert_eq!(names(&second.snapshot(LONG)), ["part", "held"]);
 }
