@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::Notify;
+
 /// So many panics of tasks within [`HOPE`] are no accident.
 const TOO_MANY: usize = 11;
 
@@ -125,6 +127,8 @@ pub struct Stats {
     pub log: LogStats,
     counts: Mutex<Counts>,
     panics: Mutex<VecDeque<Instant>>,
+    /// Told when [`Stats::is_hopeless`] has become true.
+    hopeless: Notify,
 }
 
 impl Default for Stats {
@@ -136,7 +140,13 @@ impl Default for Stats {
             reload: ReloadStats { successful: true, at: start },
             panics: BTreeMap::new(),
         };
-        Self { start, log: LogStats::default(), counts: Mutex::new(counts), panics: Mutex::default() }
+        Self {
+            start,
+            log: LogStats::default(),
+            counts: Mutex::new(counts),
+            panics: Mutex::default(),
+            hopeless: Notify::new(),
+        }
     }
 }
 
@@ -156,6 +166,15 @@ impl Stats {
         if panics.len() > TOO_MANY {
             panics.pop_front();
         }
+        drop(panics);
+        if self.is_hopeless() {
+            self.hopeless.notify_one();
+        }
+    }
+
+    /// Waits until tasks panic so often that only a new start may help.
+    pub async fn hopeless(&self) {
+        self.hopeless.notified().await;
     }
 
     /// Whether tasks panic so often that only a new start may help.

@@ -28,6 +28,11 @@ impl Manager {
         Self { socket, watchdog: micros.map(Duration::from_micros) }
     }
 
+    /// Whether there is somebody to tell.
+    pub fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// How long the manager waits for a sign of life before it kills us; none where it does not.
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog

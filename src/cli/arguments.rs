@@ -18,7 +18,7 @@ Examples:
 Exit codes: 0 good, 1 failed while running, 2 usage, 78 the configuration is refused.";
 
 /// OpenTelemetry-native host metrics agent: OTLP push and Prometheus pull.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "hostmeter", version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Arguments {
     /// Configuration file [default: /etc/hostmeter/hostmeter.yaml, where it exists]
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     pub command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum Command {
     /// Measure and export until stopped (the default)
     Run,
@@ -62,7 +62,7 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print the annotated default file, or write it to a path
     Init {

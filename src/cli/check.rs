@@ -1,13 +1,14 @@
 //! `hostmeter check`: is the configuration good, and what can this host give.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::Agent;
 use crate::collectors;
-use crate::config::{Config, Environment, ProcessEnvironment};
+use crate::config::{Config, ProcessEnvironment};
 use crate::host::is_root;
-use crate::stats::{CollectorStats, Counts};
+use crate::stats::{CollectorStats, Counts, Stats};
 
 use super::arguments::Arguments;
 use super::{Failure, configuration, log, print};
@@ -18,9 +19,9 @@ const BUDGET: Duration = Duration::from_secs(3);
 /// Builds everything as `run` does, the port included, measures once, and tells what came of it.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
-    let no_color = ProcessEnvironment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    log::start(&loaded.config.agent, no_color);
-    let agent = Agent::build(&loaded.config, &ProcessEnvironment)?;
+    let stats = Arc::new(Stats::default());
+    let _log = log::start(&loaded.config.agent, &stats);
+    let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
     agent.measuring.sampler.snapshot(BUDGET);
     let counts = agent.measuring.stats.read();
     let file = loaded.file.as_ref().map_or("none (defaults)".to_owned(), |file| file.display().to_string());

@@ -28,6 +28,8 @@ enum Failure {
     InUse(String),
     /// The configuration is refused: exit code 78, `EX_CONFIG` of sysexits(3).
     Configuration(String),
+    /// Its tasks panic again and again: exit code 70, `EX_SOFTWARE` of sysexits(3).
+    Hopeless(String),
 }
 
 impl From<anyhow::Error> for Failure {
@@ -55,13 +57,16 @@ impl From<BuildError> for Failure {
 /// Another instance is running.
 const IN_USE: u8 = 3;
 
+/// `EX_SOFTWARE` of sysexits(3).
+const SOFTWARE: u8 = 70;
+
 /// `EX_CONFIG` of sysexits(3).
 const CONFIGURATION: u8 = 78;
 
 /// Runs the command that the arguments name.
 ///
 /// Exit codes: 0 good, 1 failed while running, 2 not understood (usage), 3 another instance has the queue's
-/// directory, 78 the configuration is refused.
+/// directory, 70 a bug that keeps it from going on, 78 the configuration is refused.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -80,6 +85,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::InUse(what)) => {
             complain(&format!("hostmeter: {what}\n"));
             ExitCode::from(IN_USE)
+        }
+        Err(Failure::Hopeless(what)) => {
+            complain(&format!("hostmeter: {what}\n"));
+            ExitCode::from(SOFTWARE)
         }
         Err(Failure::Configuration(problems)) => {
             complain(&format!("hostmeter: the configuration is refused\n{problems}\n"));

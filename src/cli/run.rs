@@ -1,63 +1,120 @@
 //! `hostmeter run`: measure and export until stopped.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bytesize::ByteSize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::agent::{Agent, Push};
+use crate::agent::{Agent, Configurer, Push, RunError, Steering};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
+use crate::export::prometheus::ReloadAsked;
+use crate::stats::Stats;
+use crate::systemd::Manager;
 
 use super::arguments::Arguments;
-use super::{Failure, configuration, log};
+use super::log::{self, Log};
+use super::{Failure, configuration};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
-    let environment = ProcessEnvironment;
-    log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
-    let agent = Agent::build(&loaded.config, &environment)?;
+    let stats = Arc::new(Stats::default());
+    let log = log::start(&loaded.config.agent, &stats);
+    log::tell_of_panics();
+    let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
         .build()
         .context("the runtime could not be started")?;
-    let (stop, stopped) = watch::channel(false);
+    let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));
+    let configurer = Arc::new(Sources { arguments: arguments.clone(), log });
+    let (stop, shutdown) = watch::channel(false);
+    let (reload, reloads) = mpsc::channel(RELOADS);
+    let steering = Steering { shutdown, reloads, reload: reload.clone(), configurer, manager };
     let result = runtime.block_on(async {
         // From here on a signal drains; whoever reads that the agent starts may send one.
-        let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
+        let signals = Signals::catch();
         introduce(&agent, &loaded.config, loaded.file.as_deref());
-        tokio::spawn(watch_signals(signals, stop));
-        Box::pin(agent.run(stopped)).await
+        tokio::spawn(watch_signals(signals, stop, reload));
+        Box::pin(agent.run(steering)).await
     });
     // A look-up of a name may hang longer than the grace; it is left to itself.
     runtime.shutdown_background();
-    result.context("the server of /metrics ended")?;
-    tracing::info!("stopped");
+    match result {
+        Ok(()) => tracing::info!("stopped"),
+        Err(RunError::Hopeless) => return Err(Failure::Hopeless(RunError::Hopeless.to_string())),
+        Err(error) => return Err(Failure::Running(error.into())),
+    }
     Ok(())
 }
 
-/// The first signal asks to stop and drain, the second ends at once.
-async fn watch_signals(signals: std::io::Result<(Signal, Signal)>, stop: watch::Sender<bool>) {
-    let (mut terminate, mut interrupt) = match signals {
+/// Reloads that may be asked for before the first is done.
+const RELOADS: usize = 4;
+
+/// Where the configuration comes from.
+struct Sources {
+    arguments: Arguments,
+    log: Log,
+}
+
+impl Configurer for Sources {
+    fn read(&self) -> Result<Config, String> {
+        Ok(configuration::read(&self.arguments).map_err(|problems| problems.to_string())?.config)
+    }
+
+    fn apply(&self, config: &Config) {
+        self.log.set_level(&config.agent);
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        let [terminate, interrupt, hang_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+    }
+}
+
+/// The first signal to stop asks to drain, the second ends at once; SIGHUP has the configuration read anew.
+async fn watch_signals(
+    signals: std::io::Result<Signals>,
+    stop: watch::Sender<bool>,
+    reload: mpsc::Sender<ReloadAsked>,
+) {
+    let mut signals = match signals {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be waited for; stop the agent with SIGKILL");
             return stop.closed().await;
         }
     };
-    for again in [false, true] {
+    let mut stopping = false;
+    loop {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+            _ = signals.hang_up.recv() => {
+                // With as many to come as there are places, one more would read the same.
+                let _ = reload.try_send(ReloadAsked::default());
+                continue;
+            }
         }
-        if again {
+        if stopping {
             std::process::exit(KILLED);
         }
+        stopping = true;
         tracing::info!("stopping; a second signal ends at once");
         stop.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! What is answered: five fixed paths, two methods, no parameters.
+//! What is answered: six fixed paths, three methods, no parameters.
 //!
 //! Nothing of a request comes back in an answer or in a metric, and nothing in it makes work but the page
 //! itself, which all share.
@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::reload::reload;
 use super::server::Site;
 use super::status;
 
@@ -43,9 +44,17 @@ const SECURITY: [(HeaderName, &str); 5] = [
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers a request. The body of one is never read.
-pub(super) async fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
+/// Answers a request, perhaps of somebody on this machine. The body of one is never read.
+pub(super) async fn answer<B>(site: &Site, request: &Request<B>, local: bool) -> Answer {
     let path = request.uri().path();
+    if path == "/-/reload" {
+        let (status, text) = reload(site, request.method(), request.headers(), local).await;
+        let mut answer = plain(status, text);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        return answer;
+    }
     if !["/", "/metrics", "/-/healthy", "/-/ready"].contains(&path) {
         return plain(StatusCode::NOT_FOUND, "not found; the list of pages is at /\n");
     }

@@ -121,12 +121,13 @@ pub(super) async fn serve(
     mut closing: watch::Receiver<bool>,
 ) {
     let pulse = heart.pulse();
+    let local = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
     let stream = TokioIo::new(Stream { inner: stream, heart: heart.clone() });
     let service = service_fn(|request| {
         heart.requested();
         let (site, heart) = (Arc::clone(&site.borrow()), heart.clone());
         async move {
-            let response = answer(&site, &request).await;
+            let response = answer(&site, &request, local).await;
             heart.answered();
             Ok::<_, Infallible>(response)
         }

@@ -19,6 +19,7 @@ mod fixture;
 mod flight;
 mod html;
 mod names;
+mod reload;
 mod server;
 mod status;
 
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use bind::{BindError, Server};
 pub use bridge::{Page, Rendered};
 pub use names::name;
+pub use reload::{ReloadAsked, Reloads};
 pub use server::Site;
 
 /// How the page is served.

@@ -14,13 +14,13 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::bind::Server;
 use super::connection::{Heart, Pulse, discard, serve};
 use super::flight::Flights;
-use super::{Limits, Page};
+use super::{Limits, Page, Reloads};
 use crate::resource::Resource;
 use crate::stats::Stats;
 
@@ -46,12 +46,21 @@ pub struct Site {
     pub(super) stats: Arc<Stats>,
     pub(super) resource: Resource,
     pub(super) budget: Duration,
+    /// None where nothing can be reloaded.
+    pub(super) reloads: Option<Reloads>,
 }
 
 impl Site {
     /// The pages of one configuration; `budget` as in [`super::Settings::budget`].
     pub fn new(page: Arc<Page>, stats: Arc<Stats>, resource: Resource, budget: Duration) -> Self {
-        Self { flights: Flights::new(page), stats, resource, budget }
+        let flights = Flights::new(page, Arc::clone(&stats));
+        Self { flights, stats, resource, budget, reloads: None }
+    }
+
+    /// The same where clients may have the configuration read anew.
+    #[must_use]
+    pub fn with_reloads(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 }
 
@@ -77,7 +86,7 @@ impl Server {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = guests.tasks.join_next_with_id() => {
-                    guests.left(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                    guests.left(ended);
                     continue;
                 }
                 accepted = accept(&listeners) => accepted,
@@ -191,8 +200,11 @@ impl Guests {
         true
     }
 
-    fn left(&mut self, id: Id) {
-        self.served.remove(&id);
+    fn left(&mut self, ended: Result<(Id, ()), JoinError>) {
+        if ended.as_ref().is_err_and(JoinError::is_panic) {
+            self.site.borrow().stats.panicked("connection");
+        }
+        self.served.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
     }
 
     async fn drain(mut self) {

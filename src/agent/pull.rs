@@ -1,0 +1,225 @@
+//! The way out that Prometheus asks: the port, and the page of one configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config;
+use crate::export::prometheus::{self, BindError, Page, Reloads, Server, Site};
+use crate::stats::Stats;
+use crate::supervise::supervise;
+
+use super::{BuildError, Measuring};
+
+/// How long a port is waited for that another listener of ours has to give up first.
+const HANDOVER: Duration = Duration::from_secs(2);
+
+/// The way out that Prometheus asks, bound and not yet serving.
+pub struct Pull {
+    server: Server,
+    settings: prometheus::Settings,
+    page: Arc<Page>,
+}
+
+impl Pull {
+    pub(super) fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
+        let settings = settings(config);
+        let server = Server::bind(&settings)?;
+        let page = page(&settings, measuring)?;
+        Ok(Self { server, settings, page })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.local_addrs()
+    }
+
+    /// Serves from now on.
+    pub(super) fn start(self, measuring: &Measuring, reloads: Reloads) -> Listening {
+        let site = site(self.page, &self.settings, measuring, reloads);
+        let sites = watch::Sender::new(site);
+        let tasks = serve(self.server, &self.settings, &sites, &measuring.stats);
+        Listening { settings: self.settings, sites, tasks }
+    }
+}
+
+/// What the file says, as the server wants it.
+pub(super) fn settings(config: &config::Prometheus) -> prometheus::Settings {
+    prometheus::Settings {
+        bind_address: config.bind_address.clone(),
+        port: config.port,
+        scope_labels: config.scope_labels,
+        resource_labels: config.resource_labels.clone(),
+        ..prometheus::Settings::default()
+    }
+}
+
+fn page(settings: &prometheus::Settings, measuring: &Measuring) -> Result<Arc<Page>, BuildError> {
+    Ok(Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings)?))
+}
+
+fn site(
+    page: Arc<Page>,
+    settings: &prometheus::Settings,
+    measuring: &Measuring,
+    reloads: Reloads,
+) -> Arc<Site> {
+    let site = Site::new(page, Arc::clone(&measuring.stats), measuring.resource.clone(), settings.budget);
+    Arc::new(site.with_reloads(reloads))
+}
+
+/// A server that serves, until this is dropped or told to stop.
+pub(super) struct Listening {
+    settings: prometheus::Settings,
+    sites: watch::Sender<Arc<Site>>,
+    tasks: Tasks,
+}
+
+struct Tasks {
+    stop: watch::Sender<bool>,
+    serving: JoinSet<std::io::Result<()>>,
+}
+
+/// Serves until told to stop. After a panic it takes its port anew.
+fn serve(
+    server: Server,
+    settings: &prometheus::Settings,
+    sites: &watch::Sender<Arc<Site>>,
+    stats: &Arc<Stats>,
+) -> Tasks {
+    let stop = watch::Sender::new(false);
+    let (mut first, settings) = (Some(server), settings.clone());
+    let (sites, stopped) = (sites.subscribe(), stop.subscribe());
+    let mut serving = JoinSet::new();
+    serving.spawn(supervise("endpoint", Arc::clone(stats), move || {
+        let (server, settings) = (first.take(), settings.clone());
+        let (sites, mut stopped) = (sites.clone(), stopped.clone());
+        async move {
+            let server = match server {
+                Some(server) => server,
+                None => Server::bind(&settings).map_err(std::io::Error::other)?,
+            };
+            let asked = async {
+                // A sender that is gone asks for the same.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            server.run(sites, asked).await
+        }
+    }));
+    Tasks { stop, serving }
+}
+
+/// What a configuration wants of the endpoint, ready to be put in place.
+pub(super) enum Change {
+    /// Nothing is to be served.
+    Off,
+    /// Other pages from the same port.
+    Pages(prometheus::Settings, Arc<Page>),
+    /// A port that was free.
+    Port(Pull),
+    /// A port that our own listener holds, at another address.
+    SamePort(prometheus::Settings, Arc<Page>),
+}
+
+impl Change {
+    pub(super) fn prepare(
+        config: &config::Prometheus,
+        measuring: &Measuring,
+        now: Option<&prometheus::Settings>,
+    ) -> Result<Self, BuildError> {
+        if !config.enabled {
+            return Ok(Change::Off);
+        }
+        let settings = settings(config);
+        let Some(now) = now else { return Ok(Change::Port(Pull::build(config, measuring)?)) };
+        let page = page(&settings, measuring)?;
+        if (&now.bind_address, now.port) == (&settings.bind_address, settings.port) {
+            return Ok(Change::Pages(settings, page));
+        }
+        match Server::bind(&settings) {
+            Ok(server) => Ok(Change::Port(Pull { server, settings, page })),
+            Err(BindError::InUse { .. }) if now.port == settings.port => Ok(Change::SamePort(settings, page)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts it in place of what listens now. An error leaves that as it is.
+    pub(super) async fn commit(
+        self,
+        now: &mut Option<Listening>,
+        measuring: &Measuring,
+        reloads: &Reloads,
+    ) -> Result<(), BindError> {
+        match (self, now) {
+            (Change::Off, now) => *now = None,
+            (Change::Pages(settings, page), Some(now)) => {
+                now.sites.send_replace(site(page, &settings, measuring, reloads.clone()));
+                now.settings = settings;
+            }
+            (Change::SamePort(settings, page), Some(now)) => {
+                let server = now.give_way(&settings, &measuring.stats).await?;
+                let pull = Pull { server, settings, page };
+                *now = pull.start(measuring, reloads.clone());
+            }
+            (Change::Port(pull), now) => *now = Some(pull.start(measuring, reloads.clone())),
+            // These two are only made where something listens.
+            (Change::Pages(..) | Change::SamePort(..), None) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Listening {
+    pub(super) fn settings(&self) -> &prometheus::Settings {
+        &self.settings
+    }
+
+    /// Ends when serving has ended, which without [`Listening::stop`] it does only when it fails.
+    pub(super) async fn ended(&mut self) -> std::io::Result<()> {
+        match self.tasks.serving.join_next().await {
+            Some(Ok(result)) => result,
+            Some(Err(error)) => Err(std::io::Error::other(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes no further connections, and finishes the answers under way.
+    pub(super) async fn stop(&mut self) {
+        self.tasks.stop.send_replace(true);
+        if let Err(error) = self.ended().await {
+            tracing::warn!(%error, "the endpoint did not end in peace");
+        }
+    }
+
+    /// Gives up the port for another listener of ours, and takes it back where that cannot have it.
+    async fn give_way(
+        &mut self,
+        other: &prometheus::Settings,
+        stats: &Arc<Stats>,
+    ) -> Result<Server, BindError> {
+        self.tasks.stop.send_replace(true);
+        let result = bind_soon(other).await;
+        if result.is_err() {
+            // It was ours a moment ago.
+            let server = bind_soon(&self.settings).await?;
+            self.tasks = serve(server, &self.settings, &self.sites, stats);
+        }
+        result
+    }
+}
+
+/// Binds as soon as the port is free.
+async fn bind_soon(settings: &prometheus::Settings) -> Result<Server, BindError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        match Server::bind(settings) {
+            Err(BindError::InUse { .. }) if began.elapsed() < HANDOVER => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            result => return result,
+        }
+    }
+}
