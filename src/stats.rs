@@ -112,8 +112,8 @@ pub struct Counts {
     pub collectors: BTreeMap<&'static str, CollectorStats>,
     /// The OTLP road.
     pub export: ExportStats,
-    /// The configuration.
-    pub reload: ReloadStats,
+    /// The configuration; none before the agent runs.
+    pub reload: Option<ReloadStats>,
     /// Panics by the task that they ended.
     pub panics: BTreeMap<&'static str, u64>,
 }
@@ -137,7 +137,7 @@ impl Default for Stats {
         let counts = Counts {
             collectors: BTreeMap::new(),
             export: ExportStats::default(),
-            reload: ReloadStats { successful: true, at: start },
+            reload: None,
             panics: BTreeMap::new(),
         };
         Self {

@@ -69,7 +69,7 @@ fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
 }
 
 /// What the file says, as the sender wants it.
-pub fn settings(config: &Config, measuring: &Measuring) -> Result<otlp::Settings, BuildError> {
+pub(super) fn settings(config: &Config, measuring: &Measuring) -> Result<otlp::Settings, BuildError> {
     let wrong = |what: &str, e: &dyn std::fmt::Display| BuildError::Otlp(format!("{what}: {e}"));
     let endpoint = config.otlp.endpoint.as_deref().unwrap_or("http://localhost:4317");
     let endpoint: http::Uri = endpoint.parse().map_err(|e| wrong("endpoint", &e))?;

@@ -1,6 +1,7 @@
 //! The agent while it runs: it serves, pushes, changes its configuration, and ends.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -47,6 +48,7 @@ impl Agent {
     pub async fn run(self, mut steering: Steering) -> Result<(), RunError> {
         let Self { measuring, pull, push, config } = self;
         let stats = Arc::clone(&measuring.stats);
+        stats.lock().reload = Some(ReloadStats { successful: true, at: SystemTime::now() });
         let listening = pull.map(|pull| pull.start(&measuring, steering.reload.clone()));
         let pusher = push.map(|push| push.start(&measuring));
         let samplers = watch::Sender::new(Arc::clone(&measuring.sampler));
@@ -87,13 +89,14 @@ async fn done(preparing: &mut Option<(Preparing, ReloadAsked)>) -> (Result<Prepa
     (result, asked)
 }
 
-/// Writes down how a reload went.
+/// Writes down and tells how a reload went.
 fn note(stats: &Stats, result: &Result<(), String>) {
     let mut counts = stats.lock();
-    counts.reload = match result {
-        Ok(()) => ReloadStats { successful: true, at: std::time::SystemTime::now() },
-        Err(_) => ReloadStats { successful: false, ..counts.reload },
-    };
+    if let (Err(_), Some(last)) = (result, &mut counts.reload) {
+        last.successful = false;
+    } else {
+        counts.reload = Some(ReloadStats { successful: result.is_ok(), at: SystemTime::now() });
+    }
     drop(counts);
     match result {
         Ok(()) => tracing::info!("the configuration was read anew and is in use"),
@@ -181,7 +184,7 @@ impl Running {
         }
         self.samplers.send_replace(Arc::clone(&measuring.sampler));
         steering.configurer.apply(&config);
-        if self.pusher.is_some() && config.queue != self.config.queue && self.config.otlp.enabled {
+        if self.pusher.is_some() && config.queue != self.config.queue {
             tracing::warn!("queue: it goes on as it is; its settings need a new start");
             config.queue = self.config.queue.clone();
         }

@@ -30,9 +30,6 @@ const FORGOTTEN: Duration = Duration::from_mins(10);
 /// Causes that are remembered.
 const CAUSES: usize = 512;
 
-/// The target of what is said about lines that were left out.
-const OWN: &str = "hostmeter::log";
-
 thread_local! {
     /// How many lines like the one that passes now were left out before it.
     static MORE: Cell<u64> = const { Cell::new(0) };
@@ -82,28 +79,26 @@ impl Brake {
 
 impl<S: Subscriber> Layer<S> for Brake {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        let of = event.metadata();
-        if *of.level() > Level::INFO || of.target() == OWN {
+        if *event.metadata().level() > Level::INFO {
             return true;
         }
         let mut words = Words(DefaultHasher::new());
-        of.callsite().hash(&mut words.0);
+        event.metadata().callsite().hash(&mut words.0);
         event.record(&mut words);
         let passes = self.pass(words.0.finish(), Instant::now());
         MORE.set(passes.unwrap_or(0));
         passes.is_some()
     }
+}
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let more = MORE.take();
-        if more == 0 {
-            return;
-        }
-        match *event.metadata().level() {
-            Level::ERROR => tracing::error!(target: OWN, "{more} more like this were left out"),
-            Level::WARN => tracing::warn!(target: OWN, "{more} more like this were left out"),
-            _ => tracing::info!(target: OWN, "{more} more like this were left out"),
-        }
+/// A line of the event that passed last on this thread, with how many like it were left out.
+pub(super) fn complete(line: &[u8]) -> Vec<u8> {
+    let more = MORE.take();
+    let bare = line.strip_suffix(b"\n").filter(|_| more > 0);
+    match bare.map(|bare| (bare, bare.strip_suffix(b"}"))) {
+        None => line.to_vec(),
+        Some((_, Some(object))) => [object, format!(",\"left_out\":{more}}}\n").as_bytes()].concat(),
+        Some((text, None)) => [text, format!(" ({more} more like this were left out)\n").as_bytes()].concat(),
     }
 }
 
@@ -190,26 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn how_often_is_a_line_of_its_own() {
-        let stats = Arc::new(Stats::default());
-        let text = logged(&stats, || {
-            MORE.set(0);
-            tracing::callsite::rebuild_interest_cache();
-            for round in 0..2 {
-                for _ in 0..7 {
-                    tracing::warn!("again");
-                }
-                if round == 0 {
-                    // Nothing but time makes the brake forget, so the line's own path is taken by hand.
-                    tracing::dispatcher::get_default(|of| {
-                        let brake = of.downcast_ref::<Brake>().unwrap();
-                        brake.causes.lock().unwrap().values_mut().for_each(|cause| cause.said = 0);
-                    });
-                }
-            }
-        });
-        assert_eq!(text.matches("WARN again").count(), 10);
-        assert_eq!(text.matches("WARN 2 more like this were left out").count(), 1);
+    fn how_often_stands_in_the_line_that_passes() {
+        let line = |more, line: &[u8]| {
+            MORE.set(more);
+            String::from_utf8(complete(line)).unwrap()
+        };
+        assert_eq!(line(0, b"WARN again\n"), "WARN again\n");
+        assert_eq!(line(7, b"WARN again\n"), "WARN again (7 more like this were left out)\n");
+        assert_eq!(line(7, b"{\"message\":\"again\"}\n"), "{\"message\":\"again\",\"left_out\":7}\n");
+        assert_eq!(complete(b"WARN other\n"), b"WARN other\n", "it is said once");
     }
 
     #[test]

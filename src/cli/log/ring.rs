@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::stats::Stats;
 
+use super::brake::complete;
+
 /// Lines that wait for the reader. More are left out, and counted.
 const LINES: usize = 1024;
 
@@ -65,7 +67,7 @@ fn empty(lines: &Receiver<Item>, mut out: impl Write, stats: &Stats) {
 impl Write for Ring {
     /// Takes a whole line, which is how `tracing-subscriber` writes.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lines.try_send(Item::Line(line.to_vec())).is_err() {
+        if self.lines.try_send(Item::Line(complete(line))).is_err() {
             self.stats.log.blocked.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
