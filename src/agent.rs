@@ -23,7 +23,7 @@ use crate::stats::Stats;
 
 pub use life::{Configurer, RunError, Steering};
 pub use pull::Pull;
-pub use push::Push;
+pub use push::{Push, place as queue_place, settings as otlp_settings};
 
 /// Why an agent cannot be built.
 #[derive(Debug, thiserror::Error)]

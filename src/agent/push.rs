@@ -54,7 +54,7 @@ pub(super) fn plan(config: &Config, measuring: &Measuring) -> Result<Plan, Build
 }
 
 /// Where batches wait on disk, if they do.
-fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
+pub fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
     let boot_id = host.read("proc/sys/kernel/random/boot_id").ok().and_then(|id| id.trim().parse().ok());
     Some(queue::Place {
         directory: config.directory.clone()?,
@@ -69,7 +69,7 @@ fn place(config: &config::Queue, host: &Host) -> Option<queue::Place> {
 }
 
 /// What the file says, as the sender wants it.
-pub(super) fn settings(config: &Config, measuring: &Measuring) -> Result<otlp::Settings, BuildError> {
+pub fn settings(config: &Config, measuring: &Measuring) -> Result<otlp::Settings, BuildError> {
     let wrong = |what: &str, e: &dyn std::fmt::Display| BuildError::Otlp(format!("{what}: {e}"));
     let endpoint = config.otlp.endpoint.as_deref().unwrap_or("http://localhost:4317");
     let endpoint: http::Uri = endpoint.parse().map_err(|e| wrong("endpoint", &e))?;

@@ -111,14 +111,14 @@ impl Running {
     /// Says that the agent is ready once the host has been read, and gives signs of life from then on.
     fn announce(&self, steering: &Steering) -> impl Future<Output = ()> + Send + 'static {
         let (manager, samplers) = (Arc::clone(&steering.manager), self.samplers.subscribe());
-        let (stats, status) = (Arc::clone(&self.measuring.stats), self.status());
+        let (counts, status) = (Arc::clone(&self.measuring.stats), self.status());
         async move {
             if manager.is_there() {
                 let sampler = Arc::clone(&samplers.borrow());
                 measure(sampler).await;
                 manager.ready(&status);
             }
-            supervise("watchdog", stats, || signs_of_life(Arc::clone(&manager), samplers.clone())).await;
+            supervise("watchdog", counts, || signs_of_life(Arc::clone(&manager), samplers.clone())).await;
         }
     }
 

@@ -1,11 +1,15 @@
 //! The command line: from arguments to an exit code.
 
 mod arguments;
+mod ask;
 pub mod catalogue;
 mod check;
 mod configuration;
+mod doctor;
+mod healthcheck;
 mod log;
 mod once;
+mod port;
 mod run;
 pub mod table;
 
@@ -24,6 +28,8 @@ use arguments::{Arguments, Command, ConfigCommand};
 enum Failure {
     /// It failed while running: exit code 1.
     Running(anyhow::Error),
+    /// What is wrong was told already: exit code 1.
+    Told,
     /// Another instance has what it needs: exit code 3.
     InUse(String),
     /// The configuration is refused: exit code 78, `EX_CONFIG` of sysexits(3).
@@ -78,6 +84,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Running(error)) => {
             complain(&format!("hostmeter: {error:#}\n"));
             ExitCode::FAILURE
@@ -102,6 +109,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Once { format } => once::once(arguments, *format),
         Command::Check => check::check(arguments),
+        Command::Doctor { json } => doctor::doctor(arguments, *json),
+        Command::Healthcheck { url } => healthcheck::healthcheck(arguments, url.as_deref()),
         Command::Metrics { format } => print(&match format {
             arguments::CatalogueFormat::Table => catalogue::table(),
             arguments::CatalogueFormat::Markdown => catalogue::markdown(),

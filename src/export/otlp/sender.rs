@@ -220,6 +220,6 @@ impl Sender {
 /// Waits until that is said, for ever where nobody is left to say it.
 async fn told(mut phase: watch::Receiver<Phase>, what: Phase) {
     if phase.wait_for(|phase| *phase == what).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
