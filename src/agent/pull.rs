@@ -37,9 +37,14 @@ impl Pull {
         self.server.local_addrs()
     }
 
-    /// Serves from now on.
-    pub(super) fn start(self, measuring: &Measuring, reloads: Reloads) -> Listening {
-        let site = site(self.page, &self.settings, measuring, reloads);
+    /// Serves from now on, perhaps in the place of another.
+    pub(super) fn start(
+        self,
+        measuring: &Measuring,
+        reloads: Reloads,
+        before: Option<&Listening>,
+    ) -> Listening {
+        let site = site(self.page, &self.settings, measuring, reloads, before);
         let sites = watch::Sender::new(site);
         let tasks = serve(self.server, &self.settings, &sites, &measuring.stats);
         Listening { settings: self.settings, sites, tasks }
@@ -66,9 +71,14 @@ fn site(
     settings: &prometheus::Settings,
     measuring: &Measuring,
     reloads: Reloads,
+    before: Option<&Listening>,
 ) -> Arc<Site> {
     let site = Site::new(page, Arc::clone(&measuring.stats), measuring.resource.clone(), settings.budget);
-    Arc::new(site.with_reloads(reloads))
+    let site = site.with_reloads(reloads);
+    Arc::new(match before {
+        Some(before) => site.after(&before.sites.borrow()),
+        None => site,
+    })
 }
 
 /// A server that serves, until this is dropped or told to stop.
@@ -156,15 +166,16 @@ impl Change {
         match (self, now) {
             (Change::Off, now) => *now = None,
             (Change::Pages(settings, page), Some(now)) => {
-                now.sites.send_replace(site(page, &settings, measuring, reloads.clone()));
+                let site = site(page, &settings, measuring, reloads.clone(), Some(now));
+                now.sites.send_replace(site);
                 now.settings = settings;
             }
             (Change::SamePort(settings, page), Some(now)) => {
                 let server = now.give_way(&settings, &measuring.stats).await?;
                 let pull = Pull { server, settings, page };
-                *now = pull.start(measuring, reloads.clone());
+                *now = pull.start(measuring, reloads.clone(), Some(now));
             }
-            (Change::Port(pull), now) => *now = Some(pull.start(measuring, reloads.clone())),
+            (Change::Port(pull), now) => *now = Some(pull.start(measuring, reloads.clone(), now.as_ref())),
             // These two are only made where something listens.
             (Change::Pages(..) | Change::SamePort(..), None) => {}
         }

@@ -49,7 +49,7 @@ impl Agent {
         let Self { measuring, pull, push, config } = self;
         let stats = Arc::clone(&measuring.stats);
         stats.lock().reload = Some(ReloadStats { successful: true, at: SystemTime::now() });
-        let listening = pull.map(|pull| pull.start(&measuring, steering.reload.clone()));
+        let listening = pull.map(|pull| pull.start(&measuring, steering.reload.clone(), None));
         let pusher = push.map(|push| push.start(&measuring));
         let samplers = watch::Sender::new(Arc::clone(&measuring.sampler));
         let mut running = Running { config, measuring: Arc::new(measuring), samplers, listening, pusher };

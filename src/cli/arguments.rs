@@ -16,8 +16,8 @@ Examples:
   hostmeter doctor                                 what is in the way, and what to do about it
   hostmeter config init > hostmeter.yaml           the annotated default file
 
-Exit codes: 0 good, 1 failed while running, 2 usage, 3 another instance has the queue,
-70 a bug that keeps it from going on, 78 the configuration is refused.";
+Exit codes: 0 good, 1 failed while running, 2 usage, 78 the configuration is refused,
+3 another instance has the queue, 70 a bug that keeps it from going on.";
 
 /// OpenTelemetry-native host metrics agent: OTLP push and Prometheus pull.
 #[derive(Debug, Clone, Parser)]

@@ -1,6 +1,6 @@
 //! `hostmeter doctor` and `hostmeter healthcheck` beside nothing, beside an agent, and beside others.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,11 @@ fn an_endpoint_is_tried_and_mix_ups_are_named() {
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            // A web server that speaks no HTTP/2.
-            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            // A web server that speaks no HTTP/2, and takes what was sent, so that nothing is reset.
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            std::thread::sleep(Duration::from_millis(300));
         }
     });
     for (endpoint, words) in [

@@ -67,7 +67,7 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>, local: bool) ->
     match path {
         "/metrics" => metrics(site, request.headers()).await,
         "/-/healthy" => plain(StatusCode::OK, "healthy\n"),
-        "/-/ready" if site.flights.page().last().is_some() => plain(StatusCode::OK, "ready\n"),
+        "/-/ready" if site.is_ready() => plain(StatusCode::OK, "ready\n"),
         "/-/ready" => plain(StatusCode::SERVICE_UNAVAILABLE, "the first collection has not ended yet\n"),
         _ => with(StatusCode::OK, HTML, status::render(site).into()),
     }

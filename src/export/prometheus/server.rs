@@ -48,19 +48,32 @@ pub struct Site {
     pub(super) budget: Duration,
     /// None where nothing can be reloaded.
     pub(super) reloads: Option<Reloads>,
+    /// The agent has been ready before.
+    was_ready: bool,
 }
 
 impl Site {
     /// The pages of one configuration; `budget` as in [`super::Settings::budget`].
     pub fn new(page: Arc<Page>, stats: Arc<Stats>, resource: Resource, budget: Duration) -> Self {
         let flights = Flights::new(page, Arc::clone(&stats));
-        Self { flights, stats, resource, budget, reloads: None }
+        Self { flights, stats, resource, budget, reloads: None, was_ready: false }
     }
 
     /// The same where clients may have the configuration read anew.
     #[must_use]
     pub fn with_reloads(self, reloads: Reloads) -> Self {
         Self { reloads: Some(reloads), ..self }
+    }
+
+    /// The same in the place of another one: where that was ready, this one is, too.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { was_ready: before.is_ready(), ..self }
+    }
+
+    /// Whether the host has been read.
+    pub(super) fn is_ready(&self) -> bool {
+        self.was_ready || self.flights.page().last().is_some()
     }
 }
 
