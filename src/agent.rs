@@ -22,7 +22,7 @@ use crate::sampler::{Sampler, Source};
 use crate::stats::Stats;
 
 pub use life::{Configurer, RunError, Steering};
-pub use pull::Pull;
+pub use pull::{Pull, settings as pull_settings};
 pub use push::{Push, place as queue_place, settings as otlp_settings};
 
 /// Why an agent cannot be built.

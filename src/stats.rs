@@ -116,6 +116,8 @@ pub struct Counts {
     pub reload: Option<ReloadStats>,
     /// Panics by the task that they ended.
     pub panics: BTreeMap<&'static str, u64>,
+    /// How far the agent makes do with less to stay within `resource_limits`; none without a ceiling.
+    pub limit_step: Option<u8>,
 }
 
 /// The agent's own counters.
@@ -139,6 +141,7 @@ impl Default for Stats {
             export: ExportStats::default(),
             reload: None,
             panics: BTreeMap::new(),
+            limit_step: None,
         };
         Self {
             start,

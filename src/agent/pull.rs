@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config;
-use crate::export::prometheus::{self, BindError, Page, Reloads, Server, Site};
+use crate::export::prometheus::{self, BindError, Page, Reloads, Server, Site, Strategy};
 use crate::stats::Stats;
 use crate::supervise::supervise;
 
@@ -28,7 +28,7 @@ impl Pull {
     pub(super) fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = settings(config);
         let server = Server::bind(&settings)?;
-        let page = page(&settings, measuring)?;
+        let page = page(&settings, measuring);
         Ok(Self { server, settings, page })
     }
 
@@ -51,19 +51,27 @@ impl Pull {
     }
 }
 
-/// What the file says, as the server wants it.
-pub(super) fn settings(config: &config::Prometheus) -> prometheus::Settings {
+/// How the page is to be.
+pub fn settings(config: &config::Prometheus) -> prometheus::Settings {
     prometheus::Settings {
         bind_address: config.bind_address.clone(),
         port: config.port,
+        strategy: match config.translation_strategy {
+            config::Strategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
+            config::Strategy::UnderscoreEscapingWithoutSuffixes => {
+                Strategy::UnderscoreEscapingWithoutSuffixes
+            }
+            config::Strategy::NoUtf8EscapingWithSuffixes => Strategy::NoUtf8EscapingWithSuffixes,
+            config::Strategy::NoTranslation => Strategy::NoTranslation,
+        },
         scope_labels: config.scope_labels,
-        resource_labels: config.resource_labels.clone(),
+        resource_labels: config.resource_constant_labels.clone(),
         ..prometheus::Settings::default()
     }
 }
 
-fn page(settings: &prometheus::Settings, measuring: &Measuring) -> Result<Arc<Page>, BuildError> {
-    Ok(Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings)?))
+fn page(settings: &prometheus::Settings, measuring: &Measuring) -> Arc<Page> {
+    Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings))
 }
 
 fn site(
@@ -145,7 +153,7 @@ impl Change {
         }
         let settings = settings(config);
         let Some(now) = now else { return Ok(Change::Port(Pull::build(config, measuring)?)) };
-        let page = page(&settings, measuring)?;
+        let page = page(&settings, measuring);
         if (&now.bind_address, now.port) == (&settings.bind_address, settings.port) {
             return Ok(Change::Pages(settings, page));
         }

@@ -11,6 +11,7 @@ mod log;
 mod once;
 mod port;
 mod run;
+mod sandbox;
 pub mod table;
 
 use std::ffi::OsString;

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::agent::pull_settings;
 use crate::config::Prometheus;
-use crate::export::prometheus::{self, BindError, Server};
-use crate::host::{Host, own};
+use crate::export::prometheus::{BindError, Server};
+use crate::host::{Host, rights};
 
 use super::ask::{There, ask, url};
 
@@ -21,15 +22,10 @@ pub(super) enum Port {
 
 /// Looks at the port of a configuration.
 pub(super) fn look(config: &Prometheus, own: Option<&Host>) -> Port {
-    let settings = prometheus::Settings {
-        bind_address: config.bind_address.clone(),
-        port: config.port,
-        ..prometheus::Settings::default()
-    };
-    match Server::bind(&settings) {
+    match Server::bind(&pull_settings(config)) {
         Ok(server) => Port::Free(server.local_addrs().to_vec()),
         Err(error @ BindError::InUse { .. }) => {
-            let others = own.map(own::other_instances).unwrap_or_default();
+            let others = own.map(rights::other_instances).unwrap_or_default();
             let known = ask(&url(config, "/-/healthy"));
             let ours = match known {
                 Ok(There::Http(200, text)) => text == "healthy\n",

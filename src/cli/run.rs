@@ -10,13 +10,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::agent::{Agent, Configurer, Push, RunError, Steering};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
+use crate::confine::{Confined, Needs};
 use crate::export::prometheus::ReloadAsked;
 use crate::stats::Stats;
 use crate::systemd::Manager;
 
 use super::arguments::Arguments;
 use super::log::{self, Log};
-use super::{Failure, configuration};
+use super::{Failure, configuration, sandbox};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
@@ -24,6 +25,10 @@ const KILLED: i32 = 128 + 15;
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
     let stats = Arc::new(Stats::default());
+    // Before the first other thread, which would keep what this one gives away.
+    let variable = |name: &str| ProcessEnvironment.get(name);
+    let needs = sandbox::needs(&loaded.config, loaded.file.as_deref(), variable);
+    let confined = sandbox::enter(&loaded.config, &needs);
     let log = log::start(&loaded.config.agent, &stats);
     log::tell_of_panics();
     let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
@@ -33,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .build()
         .context("the runtime could not be started")?;
     let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));
-    let configurer = Arc::new(Sources { arguments: arguments.clone(), log });
+    let configurer = Arc::new(Sources { arguments: arguments.clone(), log, kept: confined.map(|_| needs) });
     let (stop, shutdown) = watch::channel(false);
     let (reload, reloads) = mpsc::channel(RELOADS);
     let steering = Steering { shutdown, reloads, reload: reload.clone(), configurer, manager };
@@ -41,6 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // From here on a signal drains; whoever reads that the agent starts may send one.
         let signals = Signals::catch();
         introduce(&agent, &loaded.config, loaded.file.as_deref());
+        if let Some(Confined { files, capabilities }) = confined {
+            tracing::info!(files, capabilities, "sandbox");
+        }
         tokio::spawn(watch_signals(signals, stop, reload));
         Box::pin(agent.run(steering)).await
     });
@@ -61,6 +69,8 @@ const RELOADS: usize = 4;
 struct Sources {
     arguments: Arguments,
     log: Log,
+    /// What the sandbox left; none without one.
+    kept: Option<Needs>,
 }
 
 impl Configurer for Sources {
@@ -70,6 +80,12 @@ impl Configurer for Sources {
 
     fn apply(&self, config: &Config) {
         self.log.set_level(&config.agent);
+        let Some(kept) = &self.kept else { return };
+        let needs = sandbox::needs(config, None, |name| ProcessEnvironment.get(name));
+        for path in sandbox::beyond(kept, &needs) {
+            let path = path.display();
+            tracing::warn!(%path, "the sandbox was made without it, so it needs a new start");
+        }
     }
 }
 

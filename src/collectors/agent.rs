@@ -70,6 +70,10 @@ static PANICS: Metric = Metric::counter("hostmeter.task.panics", "{panic}", Int)
     .by(&[TASK])
     .from("the agent");
 
+static LIMIT_STEP: Metric = Metric::gauge("hostmeter.limit.step", "{step}", Int)
+    .about("How far the agent makes do with less to stay within resource_limits: 0 not at all, 3 at most")
+    .from("the agent");
+
 pub(super) static SPEC: Spec = Spec {
     name: "agent",
     about: "The agent itself: its collectors, its queue and its export",
@@ -89,6 +93,7 @@ pub(super) static SPEC: Spec = Spec {
         &LAST_RELOAD_TIME,
         &LOG_DROPPED,
         &PANICS,
+        &LIMIT_STEP,
     ],
     settings: &[],
     build: |_, context| Ok(Box::new(Agent { stats: Arc::clone(context.stats) })),
@@ -108,6 +113,9 @@ impl Collector for Agent {
         }
         export(&counts, out);
         life(&self.stats, &counts, out);
+        if let Some(step) = counts.limit_step {
+            out.push(&LIMIT_STEP, vec![], i64::from(step));
+        }
         Ok(())
     }
 

@@ -57,13 +57,21 @@ static AGENT: Section = Section {
         ]),
         Setting::new("log_format", Kind::OneOf(&["text", "json"]), "text", "text for people, json for machines."),
         Setting::new(
+            "sandbox",
+            Kind::Bool,
+            "true",
+            "Give away at the start what the agent does not need, as far as the kernel can: files outside of /proc, \
+             /sys, /etc and those that are named here, writing outside of the queue, running programs (Landlock), \
+             and capabilities. What a reload brings beyond that takes a restart.",
+        ),
+        Setting::new(
             "labels",
             Kind::Labels,
             "{}",
             "Resource attributes of your own on every metric, such as {environment: production, region: eu}. \
              A name begins with a letter and goes on with letters, digits and any of \"_.-/\"; Prometheus shows \
              what is neither letter nor digit as \"_\". On /metrics they stand on target_info; see \
-             prometheus.resource_labels. OTEL_SERVICE_NAME sets service.name here.",
+             prometheus.resource_constant_labels. OTEL_SERVICE_NAME sets service.name here.",
         )
         .env(&["OTEL_RESOURCE_ATTRIBUTES"]),
         Setting::new(
@@ -105,11 +113,24 @@ static PROMETHEUS: Section = Section {
         Setting::new("port", Kind::Int(0, 65535), "9464", "The port to listen on; 0 takes any that is free.")
             .env(&["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"]),
         Setting::new(
-            "resource_labels",
+            "resource_constant_labels",
             Kind::List,
             "[]",
             "Resource attributes to show as labels of every series, such as [host.name, environment]. Each one \
              is on target_info anyway.",
+        ),
+        Setting::new(
+            "translation_strategy",
+            Kind::OneOf(&[
+                "UnderscoreEscapingWithSuffixes",
+                "UnderscoreEscapingWithoutSuffixes",
+                "NoUTF8EscapingWithSuffixes",
+                "NoTranslation",
+            ]),
+            "UnderscoreEscapingWithSuffixes",
+            "What the names on /metrics look like, by the specification's words: system_cpu_time_seconds_total, \
+             system_cpu_time, system.cpu.time_seconds_total or system.cpu.time. Dots need Prometheus 3; who cannot \
+             read them gets underscores.",
         ),
         Setting::new(
             "scope_labels",
@@ -284,7 +305,8 @@ static QUEUE: Section = Section {
 
 static RESOURCE_LIMITS: Section = Section {
     name: "resource_limits",
-    about: "Ceilings of the agent's own use. This release accepts and shows them, and does not enforce them.",
+    about: "Ceilings of the agent's own use. Above one it reads dear collectors less often and shows no process \
+            alone, until it is well below again; hostmeter.limit.step tells.",
     settings: &[
         Setting::new(
             "cpu_percent",

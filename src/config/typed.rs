@@ -38,6 +38,8 @@ pub struct Agent {
     pub log_level: Level,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// Whether the process gives away what it does not need.
+    pub sandbox: bool,
     /// The user's own resource attributes. Their names can be labels, and no two become the same one.
     pub labels: BTreeMap<String, String>,
     /// The root directory of the host to read; none: found by itself.
@@ -119,7 +121,9 @@ pub struct Prometheus {
     /// 0 takes any that is free.
     pub port: u16,
     /// Resource attributes to show on every series.
-    pub resource_labels: Vec<String>,
+    pub resource_constant_labels: Vec<String>,
+    /// What names look like.
+    pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
     pub scope_labels: bool,
 }
@@ -167,6 +171,20 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the receiver's certificate is for; none: the endpoint's.
     pub server_name: Option<String>,
+}
+
+/// What names look like on a page, by the words of the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Strategy {
+    /// `system_cpu_time_seconds_total`
+    UnderscoreEscapingWithSuffixes,
+    /// `system_cpu_time`
+    UnderscoreEscapingWithoutSuffixes,
+    /// `system.cpu.time_seconds_total`
+    #[serde(rename = "NoUTF8EscapingWithSuffixes")]
+    NoUtf8EscapingWithSuffixes,
+    /// `system.cpu.time`
+    NoTranslation,
 }
 
 /// How OTLP travels.

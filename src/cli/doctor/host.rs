@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytesize::ByteSize;
 
 use crate::agent::Measuring;
-use crate::host::own::{Capabilities, Limits};
-use crate::host::{Host, own};
+use crate::host::rights::{Capabilities, Limits};
+use crate::host::{Host, rights};
 
 use super::report::{Finding, Report};
 
@@ -89,8 +89,8 @@ pub(super) fn examine(measuring: &Measuring, own: Option<&Host>, report: &mut Re
     let host = &measuring.host;
     report.add(root(host));
     report.add(boot(host.boot_time, SystemTime::now()));
-    let hidden = own.and_then(|own| own::hidepid(own, host.root()));
-    let sees = own.and_then(own::capabilities).is_some_and(|capabilities| capabilities.sys_ptrace);
+    let hidden = own.and_then(|own| rights::hidepid(own, host.root()));
+    let sees = own.and_then(rights::capabilities).is_some_and(|capabilities| capabilities.sys_ptrace);
     report.add(hidepid(hidden.as_deref(), sees));
     let contained = measuring.resource.get("container.id").is_some();
     report.add(container(contained, host.root()));

@@ -42,8 +42,8 @@ fn examine(loaded: &Loaded, report: &mut Report) {
     // What this process may do is asked of the machine it runs on, not of the one that it looks at.
     let own = Host::at("/").ok();
     if let Some(own) = &own {
-        report.add(host::user(crate::host::is_root(), crate::host::own::capabilities(own)));
-        report.add(host::limits(crate::host::own::limits(own).unwrap_or_default()));
+        report.add(host::user(crate::host::is_root(), crate::host::rights::capabilities(own)));
+        report.add(host::limits(crate::host::rights::limits(own).unwrap_or_default()));
     }
     match Measuring::build(config, &ProcessEnvironment, stats) {
         Ok(measuring) => {

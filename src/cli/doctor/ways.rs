@@ -10,7 +10,7 @@ use crate::cli::port::{self, Port, runs_already};
 use crate::config::Config;
 use crate::export::otlp;
 use crate::host::Host;
-use crate::host::own::{self, Room};
+use crate::host::rights::{self, Room};
 
 use super::report::{Finding, Report};
 
@@ -85,7 +85,7 @@ fn queue(config: &Config, measuring: &Measuring, settings: &otlp::Settings) -> F
         let found = format!("{limit} in memory: what waits is gone with the process");
         return Finding::warning("queue", found, "set queue.directory to a directory of the agent's own");
     };
-    room(&place.directory, place.limits.free, own::room(&place.directory))
+    room(&place.directory, place.limits.free, rights::room(&place.directory))
 }
 
 fn room(directory: &Path, leave: u64, room: io::Result<Room>) -> Finding {
