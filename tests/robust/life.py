@@ -1,5 +1,6 @@
 """What the rows of the agent's life have in common."""
 
+from components import Agent
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
@@ -11,6 +12,14 @@ def config(directory, port, text):
     new.write_text(f"prometheus: {{bind_address: 127.0.0.1, port: {port}}}\n{text}\n")
     new.rename(path)
     return path
+
+
+def configured(directory, port, path, args=(), **env):
+    """An agent that a file says all of, its port too."""
+    agent = Agent(directory, args=["--config", str(path), *args], **env)
+    del agent.env["OTEL_EXPORTER_PROMETHEUS_PORT"]
+    agent.port = port
+    return agent
 
 
 class Sequences:
