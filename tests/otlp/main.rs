@@ -5,6 +5,7 @@
 
 mod agent;
 mod authority;
+mod change;
 mod codes;
 mod faults;
 mod lane;
