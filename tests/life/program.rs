@@ -65,6 +65,14 @@ impl World {
         agent
     }
 
+    /// A process that uses a CPU.
+    #[allow(clippy::disallowed_methods, reason = "hostmeter itself runs no program")]
+    pub(crate) fn busy(&self) -> Agent {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "while :; do :; done"]);
+        Agent { child: command.spawn().unwrap(), port: 0 }
+    }
+
     /// A socket as a service manager has it.
     pub(crate) fn manager(&self) -> (UnixDatagram, String) {
         let path = self.directory.path().join("notify");
