@@ -10,6 +10,7 @@ mod pull;
 mod push;
 mod run;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::collectors::{self, Section};
@@ -87,10 +88,11 @@ impl Measuring {
     }
 
     /// The same by another configuration, of which nothing takes effect yet. Collectors whose settings stay go on.
+    /// The host stays: threads that may read all of another one cannot be begun within the sandbox.
     fn prepare(&self, config: &Config, environment: &dyn Environment) -> Result<Self, BuildError> {
-        let other = host(config)?;
-        if other.root() != self.host.root() {
-            return Self::build(config, environment, Arc::clone(&self.stats));
+        let root = host(config)?.root().display().to_string();
+        if Path::new(&root) != self.host.root() {
+            tracing::warn!(root, "agent.root: it stays as it was; another one needs a new start");
         }
         let sampler = self.sampler.prepare(sources(config))?;
         Ok(Self::with(Arc::clone(&self.host), sampler, Arc::clone(&self.stats), config, environment))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{self, Config};
+use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane, Pusher};
 use crate::host::Host;
 use crate::queue::{self, Queue};
@@ -49,7 +50,7 @@ pub(super) fn plan(config: &Config, measuring: &Measuring) -> Result<Plan, Build
         // Counters that are read when they are asked for cost less memory as they are.
         config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
     };
-    let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+    let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk(), Voice::default());
     Ok((lane.every(settings.interval).with(temporality), settings))
 }
 

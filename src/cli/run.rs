@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::agent::{Agent, Configurer, Push, RunError, Steering};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
-use crate::confine::{Confined, Needs};
+use crate::confine::Files;
 use crate::export::prometheus::ReloadAsked;
 use crate::stats::Stats;
 use crate::systemd::Manager;
@@ -26,19 +26,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
     let stats = Arc::new(Stats::default());
     // Before the first other thread, which would keep what this one gives away.
-    let variable = |name: &str| ProcessEnvironment.get(name);
-    let needs = sandbox::needs(&loaded.config, loaded.file.as_deref(), variable);
-    let confined = sandbox::enter(&loaded.config, &needs);
+    let capabilities = sandbox::drop_privileges(&loaded.config);
     let log = log::start(&loaded.config.agent, &stats);
     log::tell_of_panics();
     let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
+    // The threads that read the host run already, and those that speak with the network come.
+    let variable = |name: &str| ProcessEnvironment.get(name);
+    let kept = sandbox::files(&loaded.config, loaded.file.as_deref(), variable);
+    let files = sandbox::confine(&loaded.config, &kept);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
         .build()
         .context("the runtime could not be started")?;
     let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));
-    let configurer = Arc::new(Sources { arguments: arguments.clone(), log, kept: confined.map(|_| needs) });
+    let configurer = Arc::new(Sources { arguments: arguments.clone(), log, kept: files.map(|_| kept) });
     let (stop, shutdown) = watch::channel(false);
     let (reload, reloads) = mpsc::channel(RELOADS);
     let steering = Steering { shutdown, reloads, reload: reload.clone(), configurer, manager };
@@ -46,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // From here on a signal drains; whoever reads that the agent starts may send one.
         let signals = Signals::catch();
         introduce(&agent, &loaded.config, loaded.file.as_deref());
-        if let Some(Confined { files, capabilities }) = confined {
+        if let (Some(files), Some(capabilities)) = (files, capabilities) {
             tracing::info!(files, capabilities, "sandbox");
         }
         tokio::spawn(watch_signals(signals, stop, reload));
@@ -70,7 +72,7 @@ struct Sources {
     arguments: Arguments,
     log: Log,
     /// What the sandbox left; none without one.
-    kept: Option<Needs>,
+    kept: Option<Files>,
 }
 
 impl Configurer for Sources {
@@ -81,8 +83,8 @@ impl Configurer for Sources {
     fn apply(&self, config: &Config) {
         self.log.set_level(&config.agent);
         let Some(kept) = &self.kept else { return };
-        let needs = sandbox::needs(config, None, |name| ProcessEnvironment.get(name));
-        for path in sandbox::beyond(kept, &needs) {
+        let files = sandbox::files(config, None, |name| ProcessEnvironment.get(name));
+        for path in sandbox::beyond(kept, &files) {
             let path = path.display();
             tracing::warn!(%path, "the sandbox was made without it, so it needs a new start");
         }

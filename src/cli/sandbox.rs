@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::confine::{Confined, Needs, confine};
+use crate::confine::{self, Files, Privileges};
 use crate::host::Host;
 
 /// Where the C library, the resolver and the certificates of every distribution lie.
@@ -16,29 +16,38 @@ const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
 /// Where OpenSSL's users say that the certificates are.
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Gives away what this configuration does not need; none where it is switched off. To be called before any other
-/// thread begins.
-pub(super) fn enter(config: &Config, needs: &Needs) -> Option<Confined> {
-    config.agent.sandbox.then(|| confine(needs))
+/// Gives away the privileges that this configuration does not need, before any other thread begins. Returns how many
+/// capabilities are left; none where it is switched off.
+pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
+    let privileges = Privileges {
+        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
+    };
+    config.agent.sandbox.then(|| confine::drop_privileges(privileges))
+}
+
+/// Gives away all files but those that a configuration needs, for this thread and those that it starts. Returns
+/// how far that went; none where it is switched off.
+pub(super) fn confine(config: &Config, files: &Files) -> Option<&'static str> {
+    config.agent.sandbox.then(|| confine::confine(files))
 }
 
 /// The files that another configuration needs and that were given away.
-pub(super) fn beyond<'a>(kept: &Needs, needs: &'a Needs) -> Vec<&'a Path> {
+pub(super) fn beyond<'a>(kept: &Files, needed: &'a Files) -> Vec<&'a Path> {
     let without = |kept: &[PathBuf], path: &Path| !kept.iter().any(|kept| path.starts_with(kept));
-    let read = needs.read.iter().filter(|path| without(&kept.read, path) && without(&kept.write, path));
-    let write = needs.write.iter().filter(|path| without(&kept.write, path));
+    let read = needed.read.iter().filter(|path| without(&kept.read, path) && without(&kept.write, path));
+    let write = needed.write.iter().filter(|path| without(&kept.write, path));
     read.chain(write).map(PathBuf::as_path).filter(|path| path.exists()).collect()
 }
 
-/// What a configuration needs.
-pub(super) fn needs(
+/// The files that a configuration needs.
+pub(super) fn files(
     config: &Config,
     file: Option<&Path>,
     variable: impl Fn(&str) -> Option<String>,
-) -> Needs {
+) -> Files {
     let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
-    let tls = &config.otlp.tls;
-    let otlp = &config.otlp;
+    let (otlp, tls) = (&config.otlp, &config.otlp.tls);
     let named = [
         file,
         tls.ca_file.as_deref(),
@@ -53,17 +62,13 @@ pub(super) fn needs(
     let mut read: Vec<PathBuf> =
         OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
     if root != Path::new("/") {
+        // Who is measured is found out anew at a reload.
         read.extend(["proc", "sys", "etc", "usr/lib"].map(|part| root.join(part)));
     }
     let mut write: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).collect();
     // A rule is of the directory that is there now; what is to make one anew needs the one around it.
     write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
-    Needs {
-        read,
-        write,
-        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
-        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
-    }
+    Files { read, write }
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -85,29 +90,34 @@ mod tests {
     use crate::collectors;
     use crate::config::{self, Text};
 
-    fn needs_of(text: &str) -> Needs {
+    fn config(text: &str) -> Config {
         let environment = BTreeMap::<String, String>::new();
         let file = Text { name: "hostmeter.yaml", text };
-        let loaded = config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap();
-        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
-        needs(&loaded.config, Some(Path::new("hostmeter.yaml")), variable)
+        config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap().config
     }
 
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
-        let needs = needs_of(
-            "agent: {root: /rootfs}\nprometheus: {port: 80}\nqueue: {directory: /data/queue}\n\
+        let config = config(
+            "agent: {root: /rootfs}\nqueue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
+        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
+        let files = files(&config, Some(Path::new("hostmeter.yaml")), variable);
         for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
-            assert!(needs.read.contains(&path.into()), "{path}: {:?}", needs.read);
+            assert!(files.read.contains(&path.into()), "{path}: {:?}", files.read);
         }
-        assert!(!needs.read.contains(&"/rootfs".into()) && !needs.read.contains(&"/".into()));
-        assert_eq!(needs.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
-        assert!(needs.low_port && !needs.foreign_directory);
-        let later = needs_of("agent: {root: /rootfs}\nqueue: {directory: /tmp/queue}");
-        assert_eq!(beyond(&needs, &later), [Path::new("/tmp")]);
-        assert!(beyond(&needs, &needs).is_empty());
-        assert!(!needs_of("agent: {root: /}").low_port);
+        assert!(!files.read.contains(&"/rootfs".into()) && !files.read.contains(&"/".into()));
+        assert_eq!(files.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+        let later = self::config("agent: {root: /rootfs}\nqueue: {directory: /tmp/queue}");
+        let later = super::files(&later, None, |_| None);
+        assert_eq!(beyond(&files, &later), [Path::new("/tmp")]);
+        assert!(beyond(&files, &files).is_empty());
+    }
+
+    #[test]
+    fn who_switches_it_off_keeps_everything() {
+        let config = config("agent: {sandbox: false}");
+        assert_eq!((drop_privileges(&config), confine(&config, &Files::default())), (None, None));
     }
 }

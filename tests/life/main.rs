@@ -110,7 +110,7 @@ fn counters_of_processes_do_not_go_back_over_a_reload_of_something_else() {
     // Not all of these are among the first.
     let _busy: Vec<_> = (0..4).map(|_| world.busy()).collect();
     let agent = world.start(&[]);
-    let other = "process_cpu_time_seconds_total{cpu_mode=\"user\",process_executable_name=\"_other\"}";
+    let other = "process_cpu_time_seconds_total{process_executable_name=\"_other\",cpu_mode=\"user\"}";
     // Some of the remainder's time, which a collector that begins anew would not have.
     let mut before = 0.0;
     until("the remainder has consumed something", || {
