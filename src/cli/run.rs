@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let stats = Arc::new(Stats::default());
     // Before the first other thread, which would keep what this one gives away.
     let capabilities = sandbox::drop_privileges(&loaded.config);
-    let log = log::start(&loaded.config.agent, &stats);
+    let log = Arc::new(log::start(&loaded.config.agent, &stats));
     log::tell_of_panics();
     let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
     // The threads that read the host run already, and those that speak with the network come.
@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .build()
         .context("the runtime could not be started")?;
     let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));
-    let configurer = Arc::new(Sources { arguments: arguments.clone(), log, kept: files.map(|_| kept) });
+    let configurer =
+        Arc::new(Sources { arguments: arguments.clone(), log: Arc::clone(&log), kept: files.map(|_| kept) });
     let (stop, shutdown) = watch::channel(false);
     let (reload, reloads) = mpsc::channel(RELOADS);
     let steering = Steering { shutdown, reloads, reload: reload.clone(), configurer, manager };
@@ -56,12 +57,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     });
     // A look-up of a name may hang longer than the grace; it is left to itself.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => tracing::info!("stopped"),
-        Err(RunError::Hopeless) => return Err(Failure::Hopeless(RunError::Hopeless.to_string())),
-        Err(error) => return Err(Failure::Running(error.into())),
-    }
-    Ok(())
+    let result = match result {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Err(RunError::Hopeless) => Err(Failure::Hopeless(RunError::Hopeless.to_string())),
+        Err(error) => Err(Failure::Running(error.into())),
+    };
+    // Others may hold it still, such as a reload that reads a file which hangs.
+    log.flush();
+    result
 }
 
 /// Reloads that may be asked for before the first is done.
@@ -70,7 +76,7 @@ const RELOADS: usize = 4;
 /// Where the configuration comes from.
 struct Sources {
     arguments: Arguments,
-    log: Log,
+    log: Arc<Log>,
     /// What the sandbox left; none without one.
     kept: Option<Files>,
 }

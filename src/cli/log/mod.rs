@@ -70,9 +70,16 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Waits a moment until everything so far has been written.
+    pub(super) fn flush(&self) {
+        self.ring.flush();
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
-        self.ring.flush();
+        self.flush();
     }
 }
 
