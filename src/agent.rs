@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::collectors::{self, Section};
 use crate::config::{self, Config, Environment, VmId};
 use crate::export::otlp::{self, OtlpLane};
-use crate::export::prometheus::{self, BindError, Page, Server, Site};
+use crate::export::prometheus::{self, BindError, Door, Page, Server, Site, WebError};
 use crate::host::{self, Host};
 use crate::queue::{self, Queue};
 use crate::resource::{Given, Resource};
@@ -40,6 +40,9 @@ pub enum BuildError {
     /// Another process has the queue's directory.
     #[error(transparent)]
     Queue(#[from] queue::InUse),
+    /// The web configuration file cannot be used.
+    #[error("prometheus.web_config_file: {0}")]
+    Web(#[from] WebError),
     /// The port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -51,7 +54,10 @@ pub enum BuildError {
 impl BuildError {
     /// Whether another configuration is the remedy.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_))
+        matches!(
+            self,
+            BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_) | BuildError::Web(_)
+        )
     }
 }
 
@@ -113,6 +119,7 @@ fn sources(config: &Config) -> Vec<Source> {
 pub struct Pull {
     server: Server,
     page: Arc<Page>,
+    door: Arc<Door>,
 }
 
 /// The way out that pushes, not yet pushing.
@@ -147,7 +154,7 @@ impl Agent {
         let Self { measuring, pull, push } = self;
         let Measuring { stats, resource, .. } = measuring;
         let pulling = async {
-            let Some(Pull { server, page }) = pull else { return Ok(()) };
+            let Some(Pull { server, page, .. }) = pull else { return Ok(()) };
             let budget = prometheus::Settings::default().budget;
             let site = Arc::new(Site::new(page, Arc::clone(&stats), resource.clone(), budget));
             // The sender is kept for as long as the server runs: a reload puts the next site into it.
@@ -175,13 +182,27 @@ impl Pull {
         let settings = prometheus::Settings {
             bind_address: config.bind_address.clone(),
             port: config.port,
+            listen: config
+                .listen
+                .iter()
+                .map(|address| (address.host.clone(), address.port.unwrap_or(config.port)))
+                .collect(),
             scope_labels: config.scope_labels,
             resource_labels: config.resource_labels.clone(),
             ..prometheus::Settings::default()
         };
-        let server = Server::bind(&settings)?;
+        let door = Arc::new(match &config.web_config_file {
+            Some(file) => Door::guarded(file)?,
+            None => Door::open()?,
+        });
+        let server = Server::bind(&settings, Arc::clone(&door))?;
         let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings)?);
-        Ok(Self { server, page })
+        Ok(Self { server, page, door })
+    }
+
+    /// How it is asked: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.door.is_encrypted() { "https" } else { "http" }
     }
 
     /// Where it listens.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostmeter::collectors::{ALL, Spec};
-use hostmeter::export::prometheus::{Page, Server, Settings, Site};
+use hostmeter::export::prometheus::{Door, Page, Server, Settings, Site};
 use hostmeter::host::Host;
 use hostmeter::resource::{Given, Resource};
 use hostmeter::sampler::{Sampler, Source};
@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 pub(crate) struct Plan {
     pub(crate) specs: Vec<&'static Spec>,
     pub(crate) settings: Settings,
+    pub(crate) door: Arc<Door>,
     pub(crate) given: Given,
     /// Metrics that are off by default, too.
     pub(crate) everything: bool,
@@ -59,7 +60,7 @@ impl Plan {
 
     pub(crate) fn start(self) -> Agent {
         let (root, site) = self.site();
-        let server = Server::bind(&self.settings).unwrap();
+        let server = Server::bind(&self.settings, self.door).unwrap();
         let addresses = server.local_addrs().to_vec();
         let (site, sites) = watch::channel(site);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -76,7 +77,8 @@ impl Plan {
 impl Default for Plan {
     fn default() -> Self {
         let settings = Settings { port: 0, ..Settings::default() };
-        Self { specs: ALL.to_vec(), settings, given: Given::default(), everything: false }
+        let door = Arc::new(Door::open().unwrap());
+        Self { specs: ALL.to_vec(), settings, door, given: Given::default(), everything: false }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use hostmeter::collectors::{Collector, Spec};
-use hostmeter::export::prometheus::{Server, Settings};
+use hostmeter::export::prometheus::{Door, Server, Settings};
 use hostmeter::host::{Error, Host};
 use hostmeter::metric::{Metric, Reading};
 
@@ -214,7 +215,9 @@ fn a_port_or_an_address_that_cannot_be_had_is_told_with_the_way_out() {
     let port = taken.local_addr().unwrap().port();
     let bind = |bind_address: &str| {
         let bind_address = bind_address.to_owned();
-        Server::bind(&Settings { bind_address, port, ..Settings::default() }).unwrap_err().to_string()
+        let settings = Settings { bind_address, port, ..Settings::default() };
+        let bound = Server::bind(&settings, Arc::new(Door::open().unwrap()));
+        bound.err().expect("an error").to_string()
     };
     assert_eq!(
         bind("localhost"),

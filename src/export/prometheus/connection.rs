@@ -19,8 +19,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Limits;
-use super::answer::answer;
+use super::answer::{answer, refuse};
+use super::door::Door;
 use super::server::Site;
+use super::transport::Transport;
 
 /// A request line and its headers; hyper answers 431 beyond.
 const MAX_HEAD: usize = 16 << 10;
@@ -85,6 +87,11 @@ impl Heart {
         });
     }
 
+    /// The handshake is done; the request has its own time.
+    fn shaken(&self) {
+        self.beat(|_, now| Some((Phase::Head, now + self.limits.head)));
+    }
+
     fn read(&self) {
         self.beat(|phase, now| (phase == Phase::Idle).then_some((Phase::Head, now + self.limits.head)));
     }
@@ -117,16 +124,31 @@ impl Heart {
 pub(super) async fn serve(
     stream: TcpStream,
     site: watch::Receiver<Arc<Site>>,
+    door: Arc<Door>,
     heart: Heart,
     mut closing: watch::Receiver<bool>,
 ) {
-    let pulse = heart.pulse();
-    let stream = TokioIo::new(Stream { inner: stream, heart: heart.clone() });
+    let mut over_time = pin!(over_time(heart.pulse()));
+    let secured = async { Transport::new(stream, door.rules().await.tls.clone()).await };
+    let transport = tokio::select! {
+        transport = secured => transport,
+        () = over_time.as_mut() => None,
+    };
+    let Some(transport) = transport else { return };
+    heart.shaken();
+    let stream = TokioIo::new(Stream { inner: transport, heart: heart.clone() });
     let service = service_fn(|request| {
         heart.requested();
-        let (site, heart) = (Arc::clone(&site.borrow()), heart.clone());
+        let (site, door, heart) = (Arc::clone(&site.borrow()), Arc::clone(&door), heart.clone());
         async move {
-            let response = answer(&site, &request).await;
+            let rules = door.rules().await;
+            let mut response = match door.admit(&rules, request.headers()).await {
+                Ok(()) => answer(&site, &request).await,
+                Err(refusal) => refuse(refusal),
+            };
+            for (name, value) in rules.headers() {
+                response.headers_mut().insert(name, value.clone());
+            }
             heart.answered();
             Ok::<_, Infallible>(response)
         }
@@ -136,7 +158,6 @@ pub(super) async fn serve(
         .max_buf_size(MAX_HEAD)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
-    let mut over_time = pin!(over_time(pulse));
     loop {
         tokio::select! {
             // An error is a client's that went away or did not speak HTTP, which is its own affair.
@@ -162,7 +183,7 @@ async fn over_time(mut pulse: watch::Receiver<Pulse>) {
 
 /// A stream that tells the heart what happens on it.
 struct Stream {
-    inner: TcpStream,
+    inner: Transport,
     heart: Heart,
 }
 
@@ -211,7 +232,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.inner).poll_shutdown(cx);
         if poll.is_ready() {
-            discard(&self.inner);
+            discard(self.inner.tcp());
         }
         poll
     }

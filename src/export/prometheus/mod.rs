@@ -1,8 +1,8 @@
 //! The way out that Prometheus asks: a page in its text format, over HTTP.
 //!
 //! ```text
-//!   socket ─▶ server ─▶ connection ─▶ answer ─┬▶ flight ─▶ bridge ─▶ lane
-//!             (who may)  (how long)   (what)  └▶ status
+//!   socket ─▶ server ─▶ connection ─▶ door ─▶ answer ─┬▶ flight ─▶ bridge ─▶ lane
+//!             (how many) (how long)   (who)   (what)  └▶ status
 //! ```
 //!
 //! The page is made when it is asked for, so its values are fresh; all who ask at the same time share one.
@@ -14,18 +14,24 @@ mod bind;
 mod bridge;
 mod connection;
 mod direct;
+mod door;
 #[cfg(test)]
 mod fixture;
 mod flight;
 mod html;
 mod names;
+mod password;
+mod san;
 mod server;
 mod status;
+mod tls;
+mod transport;
 
 use std::time::Duration;
 
 pub use bind::{BindError, Server};
 pub use bridge::{Page, Rendered};
+pub use door::{Door, WebError};
 pub use names::name;
 pub use server::Site;
 
@@ -36,6 +42,8 @@ pub struct Settings {
     pub bind_address: String,
     /// The port; 0 is any that is free, the same at all addresses.
     pub port: u16,
+    /// Hosts and ports to listen on instead, where there are any.
+    pub listen: Vec<(String, u16)>,
     /// Whether every series has `otel_scope_*` labels. The specification has them on by default; here they
     /// are off, because all series are of one scope: three labels on each would be a third of the page, and
     /// tell nothing that `target_info` does not.
@@ -54,6 +62,7 @@ impl Default for Settings {
             // The specification's defaults.
             bind_address: "localhost".to_owned(),
             port: 9464,
+            listen: Vec::new(),
             scope_labels: false,
             resource_labels: Vec::new(),
             // Longer than a cycle of the sampler may take, so that what misses the page is what hangs.

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::bind::Server;
 use super::connection::{Heart, Pulse, discard, serve};
+use super::door::Door;
 use super::flight::Flights;
 use super::{Limits, Page};
 use crate::resource::Resource;
@@ -63,12 +64,13 @@ impl Server {
         site: watch::Receiver<Arc<Site>>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        if self.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
-            tracing::warn!("metrics are served to the network, without encryption and without a password");
+        let to_network = self.local_addrs().iter().any(|address| !address.ip().is_loopback());
+        if let Some(lacking) = self.door.lacks().filter(|_| to_network) {
+            tracing::warn!("metrics are served to the network, {lacking} (prometheus.web_config_file)");
         }
         let listeners: Vec<TcpListener> =
             self.listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
-        let mut guests = Guests::new(self.limits, site.clone());
+        let mut guests = Guests::new(self.limits, site.clone(), self.door);
         let first_pages = tokio::spawn(make_first_pages(site));
         let mut shutdown = std::pin::pin!(shutdown);
         let mut failing = false;
@@ -141,6 +143,7 @@ fn of_the_peer(error: &io::Error) -> bool {
 struct Guests {
     limits: Limits,
     site: watch::Receiver<Arc<Site>>,
+    door: Arc<Door>,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
     served: HashMap<Id, Guest>,
@@ -153,22 +156,24 @@ struct Guest {
 }
 
 impl Guests {
-    fn new(limits: Limits, site: watch::Receiver<Arc<Site>>) -> Self {
+    fn new(limits: Limits, site: watch::Receiver<Arc<Site>>, door: Arc<Door>) -> Self {
         let (tasks, served) = (JoinSet::new(), HashMap::new());
-        Self { limits, site, closing: watch::Sender::new(false), tasks, served }
+        Self { limits, site, door, closing: watch::Sender::new(false), tasks, served }
     }
 
     fn welcome(&mut self, stream: TcpStream, address: IpAddr) {
         if !self.has_room_for(address) {
             let farewells = self.tasks.len() - self.served.len();
-            if farewells < MAX_FAREWELLS {
-                self.tasks.spawn(turn_away(stream));
+            // Who expects a handshake takes a text for a broken one.
+            if farewells < MAX_FAREWELLS && !self.door.is_encrypted() {
+                self.tasks.spawn(turn_away(stream, FULL));
             }
             return;
         }
         let heart = Heart::new(self.limits);
         let pulse = heart.pulse();
-        let task = self.tasks.spawn(serve(stream, self.site.clone(), heart, self.closing.subscribe()));
+        let (site, door) = (self.site.clone(), Arc::clone(&self.door));
+        let task = self.tasks.spawn(serve(stream, site, door, heart, self.closing.subscribe()));
         self.served.insert(task.id(), Guest { address, pulse, task });
     }
 
@@ -205,9 +210,10 @@ impl Guests {
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+/// Answers a client without having read what it asks.
+pub(super) async fn turn_away(mut stream: TcpStream, text: &'static [u8]) {
     let farewell = async {
-        stream.write_all(FULL).await?;
+        stream.write_all(text).await?;
         stream.shutdown().await?;
         // The client's request must have come before the connection is closed, or it would reset it.
         stream.readable().await
@@ -235,7 +241,8 @@ mod tests {
     }
 
     fn guests(limits: Limits) -> Guests {
-        Guests::new(limits, watch::channel(Arc::new(fixture::site(&[], "web-1"))).1)
+        let site = watch::channel(Arc::new(fixture::site(&[], "web-1"))).1;
+        Guests::new(limits, site, Arc::new(Door::open().unwrap()))
     }
 
     #[tokio::test]
