@@ -41,6 +41,13 @@ fn a_file_of_the_toolkit_is_understood() {
 }
 
 #[test]
+fn the_example_is_good() {
+    let web = read(include_str!("../../../examples/prometheus/web.yaml")).unwrap();
+    assert!(web.tls.is_some() && web.users.len() == 1 && web.headers.len() == 1);
+    assert_eq!(web.notes, []);
+}
+
+#[test]
 fn an_empty_file_protects_nothing() {
     for text in ["", "basic_auth_users:\n", "tls_server_config: {}\n", "rate_limit: {interval: 0s}\n"] {
         assert_eq!(read(text).unwrap(), Web::default(), "{text}");

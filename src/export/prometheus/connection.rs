@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +30,10 @@ const MAX_HEAD: usize = 16 << 10;
 
 /// How much of what a client has sent is taken from it before its connection is closed.
 const MAX_LINGER: usize = 256 << 10;
+
+/// After how long without a piece of the answer a client has to make room where all places are taken. Over no
+/// network does a client that reads take nothing for so long, unless packets are lost.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +57,15 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Since when the connection has been without a request; none while it owes its client an answer.
+    /// Since when the connection has been without a request, or its client has taken nothing of an answer; none
+    /// while it is being served.
     pub(super) fn quiet_since(self) -> Option<Instant> {
-        matches!(self.phase, Phase::Idle | Phase::Head).then_some(self.since)
+        let is_quiet = match self.phase {
+            Phase::Idle | Phase::Head => true,
+            Phase::Request => false,
+            Phase::Answer(_) => self.since.elapsed() >= STALLED,
+        };
+        is_quiet.then_some(self.since)
     }
 }
 

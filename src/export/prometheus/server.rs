@@ -1,8 +1,8 @@
 //! Who is served: the accept loop, and how many connections there may be.
 //!
 //! Where there are too many, the one that has been without a request longest makes room for the newcomer, so
-//! that neither idle connections nor a flood of half requests keeps Prometheus out. Where all are being
-//! served, the newcomer is told to come again.
+//! that neither idle connections, nor a flood of half requests, nor clients that do not read keep Prometheus
+//! out. Where all are being served, the newcomer is told to come again.
 
 use std::collections::HashMap;
 use std::io;
@@ -185,7 +185,7 @@ impl Guests {
         self.served.len() < self.limits.connections || self.dismiss_quietest(|_| true)
     }
 
-    /// Closes the connection that has been without a request longest; false where there is none such.
+    /// Closes the connection that has been quiet longest; false where there is none such.
     fn dismiss_quietest(&mut self, eligible: impl Fn(&Guest) -> bool) -> bool {
         let quiet = self.served.iter().filter(|(_, guest)| eligible(guest));
         let quietest = quiet
