@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::collectors::{self, Section};
 use crate::config::{self, Config, Environment, VmId};
 use crate::export::otlp::{self, OtlpLane};
-use crate::export::prometheus::{self, BindError, Door, Page, Server, Site, WebError};
+use crate::export::prometheus::{self, BindError, Door, Page, Server, Site, Strategy, WebError};
 use crate::host::{self, Host};
 use crate::queue::{self, Queue};
 use crate::resource::{Given, Resource};
@@ -179,24 +179,13 @@ async fn asked_to_stop(mut shutdown: watch::Receiver<bool>) {
 
 impl Pull {
     fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
-        let settings = prometheus::Settings {
-            bind_address: config.bind_address.clone(),
-            port: config.port,
-            listen: config
-                .listen
-                .iter()
-                .map(|address| (address.host.clone(), address.port.unwrap_or(config.port)))
-                .collect(),
-            scope_labels: config.scope_labels,
-            resource_labels: config.resource_labels.clone(),
-            ..prometheus::Settings::default()
-        };
+        let settings = pull_settings(config);
         let door = Arc::new(match &config.web_config_file {
             Some(file) => Door::guarded(file)?,
             None => Door::open()?,
         });
         let server = Server::bind(&settings, Arc::clone(&door))?;
-        let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings)?);
+        let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings));
         Ok(Self { server, page, door })
     }
 
@@ -208,6 +197,30 @@ impl Pull {
     /// Where it listens.
     pub fn addresses(&self) -> &[std::net::SocketAddr] {
         self.server.local_addrs()
+    }
+}
+
+/// How the page is to be.
+pub(crate) fn pull_settings(config: &config::Prometheus) -> prometheus::Settings {
+    prometheus::Settings {
+        bind_address: config.bind_address.clone(),
+        port: config.port,
+        listen: config
+            .listen
+            .iter()
+            .map(|address| (address.host.clone(), address.port.unwrap_or(config.port)))
+            .collect(),
+        strategy: match config.translation_strategy {
+            config::Strategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
+            config::Strategy::UnderscoreEscapingWithoutSuffixes => {
+                Strategy::UnderscoreEscapingWithoutSuffixes
+            }
+            config::Strategy::NoUtf8EscapingWithSuffixes => Strategy::NoUtf8EscapingWithSuffixes,
+            config::Strategy::NoTranslation => Strategy::NoTranslation,
+        },
+        scope_labels: config.scope_labels,
+        resource_labels: config.resource_constant_labels.clone(),
+        ..prometheus::Settings::default()
     }
 }
 

@@ -35,6 +35,6 @@ pub use render::render_default;
 pub use setting::{Kind, Setting};
 pub use typed::{
     Agent, CollectorConfig, Compression, Config, Level, Listen, LogFormat, Otlp, Prometheus, Protocol, Queue,
-    ResourceLimits, Secret, Temporality, Tls, VmId,
+    ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
 };
 pub use web::{ClientAuth, Pem, Rate, ServerTls, TlsVersion, Web, read_web};

@@ -185,8 +185,7 @@ fn what_is_renewed_holds_and_what_is_broken_changes_nothing() {
     let agent = guarded(&files, &format!("{TLS}}}\nbasic_auth_users: {{alice: {ALICE}}}"));
     let status = |trusted: &Authority, headers: &str| ask(&agent, trusted, None, headers).map(|a| a.status);
     assert_eq!(status(&old, AS_ALICE), Ok(200));
-    for broken in [format!("{TLS}"), format!("{TLS}}}"), format!("{TLS}}}\nbasic_auth_users: {{bob: hash}}")]
-    {
+    for broken in [TLS.to_owned(), format!("{TLS}}}"), format!("{TLS}}}\nbasic_auth_users: {{bob: hash}}")] {
         files.put("web.yaml", &broken);
         std::thread::sleep(LOOK);
         assert_eq!((status(&old, AS_ALICE), status(&old, "")), (Ok(200), Ok(401)), "{broken}");

@@ -146,7 +146,7 @@ impl Door {
         let Some((stamps, loaded)) = loaded else { return };
         look.stamps = stamps;
         let mut rules = lock(&self.rules);
-        match loaded.and_then(|new| new.is_not_weaker_than(&rules, file)) {
+        match loaded.and_then(|new| new.unless_weaker_than(&rules, file)) {
             Ok(new) => {
                 *rules = Arc::new(new);
                 look.told = None;
@@ -196,7 +196,7 @@ impl Rules {
         })
     }
 
-    fn is_not_weaker_than(self, old: &Self, file: &Path) -> Result<Self, WebError> {
+    fn unless_weaker_than(self, old: &Self, file: &Path) -> Result<Self, WebError> {
         let lost = |what: &str| {
             Err(WebError(format!("{}: {what}, which needs a restart of hostmeter", file.display())))
         };
@@ -288,12 +288,12 @@ mod tests {
             rules
         };
         let old = written(&format!("basic_auth_users: {{alice: {HASH}}}")).unwrap();
-        let told = written("").unwrap().is_not_weaker_than(&old, Path::new("web.yaml")).map(|_| ());
+        let told = written("").unwrap().unless_weaker_than(&old, Path::new("web.yaml")).map(|_| ());
         assert_eq!(
             told,
             Err(WebError("web.yaml: no more passwords, which needs a restart of hostmeter".into()))
         );
         let other = written(&format!("basic_auth_users: {{bob: {HASH}}}")).unwrap();
-        assert!(other.is_not_weaker_than(&old, &file).is_ok());
+        assert!(other.unless_weaker_than(&old, &file).is_ok());
     }
 }
