@@ -4,6 +4,7 @@
 //! (`tests/tidy.rs` reads the `use` lines and fails otherwise):
 //!
 //! - 0 [`host`]: where data enters: the only floor that opens a file of the host.
+//! - 0 [`confine`]: the process gives away what it does not need.
 //! - 1 [`metric`]: the shared nouns: a metric, a reading, one moment of the host.
 //! - 1 [`stats`]: the agent's own counters.
 //! - 1 [`queue`]: bytes that wait to be sent: bounded, first in first out.
@@ -21,6 +22,7 @@ pub mod agent;
 pub mod cli;
 pub mod collectors;
 pub mod config;
+pub mod confine;
 pub mod export;
 pub mod host;
 pub mod instruments;

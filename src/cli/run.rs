@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use crate::agent::{Agent, Push};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
+use crate::confine::Confined;
 
 use super::arguments::Arguments;
-use super::{Failure, configuration, log};
+use super::{Failure, configuration, log, sandbox};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
@@ -20,6 +21,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
     let environment = ProcessEnvironment;
     log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    // Before the first other thread, which would keep what this one gives away.
+    let confined = sandbox::enter(&loaded.config, loaded.file.as_deref(), |name| environment.get(name));
     let agent = Agent::build(&loaded.config, &environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -31,6 +34,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // From here on a signal drains; whoever reads that the agent starts may send one.
         let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
         introduce(&agent, &loaded.config, loaded.file.as_deref());
+        if let Some(Confined { files, capabilities }) = confined {
+            tracing::info!(files, capabilities, "sandbox");
+        }
         tokio::spawn(watch_signals(signals, stop));
         Box::pin(agent.run(stopped)).await
     });

@@ -1,0 +1,101 @@
+//! What a running agent needs, and that it keeps no more.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::confine::{Confined, Needs, confine};
+use crate::host::Host;
+
+/// Where the C library, the resolver and the certificates of every distribution lie.
+const OF_THE_SYSTEM: [&str; 9] =
+    ["/etc", "/proc", "/sys", "/usr", "/lib", "/lib64", "/run", "/var/lib/sss", "/var/lib/ca-certificates"];
+
+/// Where every process may write.
+const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
+
+/// Where OpenSSL's users say that the certificates are.
+const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Gives away what this configuration does not need; none where it is switched off. To be called before any other
+/// thread begins.
+pub(super) fn enter(
+    config: &Config,
+    file: Option<&Path>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<Confined> {
+    config.agent.sandbox.then(|| confine(&needs(config, file, variable)))
+}
+
+fn needs(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Needs {
+    let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
+    let tls = &config.otlp.tls;
+    let otlp = &config.otlp;
+    let named = [
+        file,
+        tls.ca_file.as_deref(),
+        tls.cert_file.as_deref(),
+        tls.key_file.as_deref(),
+        otlp.bearer_token_file.as_deref(),
+        otlp.headers_file.as_deref(),
+    ];
+    // The directory and not the file, because who renews a file puts another one in its place.
+    let around = named.into_iter().flatten().map(|path| directory_of(path).to_path_buf());
+    let certificates = CERTIFICATES.iter().filter_map(|name| variable(name)).map(PathBuf::from);
+    let mut read: Vec<PathBuf> =
+        OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
+    if root != Path::new("/") {
+        read.extend(["proc", "sys", "etc", "usr/lib"].map(|part| root.join(part)));
+    }
+    let mut write: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).collect();
+    // A rule is of the directory that is there now; what is to make one anew needs the one around it.
+    write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
+    Needs {
+        read,
+        write,
+        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a directory, or the one in which it is to be made, belongs to another user.
+fn is_foreign(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let found = path.metadata().or_else(|_| directory_of(path).metadata());
+    found.is_ok_and(|metadata| metadata.uid() != rustix::process::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::collectors;
+    use crate::config::{self, Text};
+
+    fn needs_of(text: &str) -> Needs {
+        let environment = BTreeMap::<String, String>::new();
+        let file = Text { name: "hostmeter.yaml", text };
+        let loaded = config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap();
+        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
+        needs(&loaded.config, Some(Path::new("hostmeter.yaml")), variable)
+    }
+
+    #[test]
+    fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
+        let needs = needs_of(
+            "agent: {root: /rootfs}\nprometheus: {port: 80}\nqueue: {directory: /data/queue}\n\
+             otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
+        );
+        for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
+            assert!(needs.read.contains(&path.into()), "{path}: {:?}", needs.read);
+        }
+        assert!(!needs.read.contains(&"/rootfs".into()) && !needs.read.contains(&"/".into()));
+        assert_eq!(needs.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+        assert!(needs.low_port && !needs.foreign_directory);
+        assert!(!needs_of("agent: {root: /}").low_port);
+    }
+}
