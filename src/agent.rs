@@ -154,9 +154,9 @@ impl Agent {
         let Self { measuring, pull, push } = self;
         let Measuring { stats, resource, .. } = measuring;
         let pulling = async {
-            let Some(Pull { server, page, .. }) = pull else { return Ok(()) };
+            let Some(Pull { server, page, door }) = pull else { return Ok(()) };
             let budget = prometheus::Settings::default().budget;
-            let site = Arc::new(Site::new(page, Arc::clone(&stats), resource.clone(), budget));
+            let site = Arc::new(Site::new(page, Arc::clone(&stats), resource.clone(), budget).behind(door));
             // The sender is kept for as long as the server runs: a reload puts the next site into it.
             let (_site, sites) = watch::channel(site);
             server.run(sites, asked_to_stop(shutdown.clone())).await
@@ -182,9 +182,9 @@ impl Pull {
         let settings = pull_settings(config);
         let door = Arc::new(match &config.web_config_file {
             Some(file) => Door::guarded(file)?,
-            None => Door::open()?,
+            None => Door::open(),
         });
-        let server = Server::bind(&settings, Arc::clone(&door))?;
+        let server = Server::bind(&settings)?;
         let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings));
         Ok(Self { server, page, door })
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Prometheus, Web, read_web};
 use crate::confine::{Confined, Needs, confine};
 use crate::host::Host;
 
@@ -38,8 +38,13 @@ fn needs(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
         otlp.bearer_token_file.as_deref(),
         otlp.headers_file.as_deref(),
     ];
+    let web = config.prometheus.web_config_file.as_deref();
+    // One that is not good is told where the endpoint is built, and then nothing runs.
+    let of_web = web.and_then(|file| read_web(file).ok());
+    let of_web = of_web.iter().flat_map(Web::files);
     // The directory and not the file, because who renews a file puts another one in its place.
-    let around = named.into_iter().flatten().map(|path| directory_of(path).to_path_buf());
+    let around =
+        named.into_iter().flatten().chain(web).chain(of_web).map(|path| directory_of(path).to_path_buf());
     let certificates = CERTIFICATES.iter().filter_map(|name| variable(name)).map(PathBuf::from);
     let mut read: Vec<PathBuf> =
         OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
@@ -52,9 +57,16 @@ fn needs(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
     Needs {
         read,
         write,
-        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        low_port: config.prometheus.enabled
+            && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
         foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
     }
+}
+
+/// Where the endpoint listens.
+fn ports(endpoint: &Prometheus) -> impl Iterator<Item = u16> {
+    let listed = endpoint.listen.iter().filter_map(|address| address.port);
+    listed.chain([endpoint.port])
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -87,10 +99,10 @@ mod tests {
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
         let needs = needs_of(
-            "agent: {root: /rootfs}\nprometheus: {port: 80}\nqueue: {directory: /data/queue}\n\
+            "agent: {root: /rootfs}\nprometheus: {listen: ['[::1]:80'], web_config_file: /srv/web/web.yaml}\nqueue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
-        for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
+        for path in ["/etc", "/srv/tls", "/srv/web", "/srv/roots.pem", ".", "/rootfs/proc"] {
             assert!(needs.read.contains(&path.into()), "{path}: {:?}", needs.read);
         }
         assert!(!needs.read.contains(&"/rootfs".into()) && !needs.read.contains(&"/".into()));

@@ -55,12 +55,18 @@ impl Plan {
         let sources = self.specs.iter().map(|&spec| source(spec)).collect();
         let sampler = Arc::new(Sampler::start(host, sources, Arc::clone(&stats)).unwrap());
         let page = Page::new(sampler, &resource, &self.settings);
-        (root, Arc::new(Site::new(Arc::new(page), stats, resource, self.settings.budget)))
+        (
+            root,
+            Arc::new(
+                Site::new(Arc::new(page), stats, resource, self.settings.budget)
+                    .behind(Arc::clone(&self.door)),
+            ),
+        )
     }
 
     pub(crate) fn start(self) -> Agent {
         let (root, site) = self.site();
-        let server = Server::bind(&self.settings, self.door).unwrap();
+        let server = Server::bind(&self.settings).unwrap();
         let addresses = server.local_addrs().to_vec();
         let (site, sites) = watch::channel(site);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -77,7 +83,7 @@ impl Plan {
 impl Default for Plan {
     fn default() -> Self {
         let settings = Settings { port: 0, ..Settings::default() };
-        let door = Arc::new(Door::open().unwrap());
+        let door = Arc::new(Door::open());
         Self { specs: ALL.to_vec(), settings, door, given: Given::default(), everything: false }
     }
 }

@@ -2,12 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::Arc;
 
 use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
-use super::{Door, Limits, Settings};
+use super::{Limits, Settings};
 
 /// Connections that wait to be accepted. Of the standard library's 128, a flood leaves no place free, and
 /// who finds none tries again after a second.
@@ -81,16 +80,16 @@ impl BindError {
 }
 
 /// A server that has its ports and does not answer yet.
+#[derive(Debug)]
 pub struct Server {
     pub(super) listeners: Vec<TcpListener>,
     pub(super) limits: Limits,
-    pub(super) door: Arc<Door>,
     local_addrs: Vec<SocketAddr>,
 }
 
 impl Server {
     /// Takes the ports, each at every address of its name that this machine has.
-    pub fn bind(settings: &Settings, door: Arc<Door>) -> Result<Self, BindError> {
+    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let usual = [(settings.bind_address.clone(), settings.port)];
         let wanted = if settings.listen.is_empty() { &usual[..] } else { &settings.listen };
         let mut listeners: Vec<TcpListener> = Vec::new();
@@ -110,7 +109,7 @@ impl Server {
                 listeners.push(listener);
             }
         }
-        Ok(Self { listeners, limits: settings.limits, door, local_addrs })
+        Ok(Self { listeners, limits: settings.limits, local_addrs })
     }
 
     /// The addresses that are listened to, with the port that was taken.

@@ -21,7 +21,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Limits;
 use super::answer::{answer, refuse};
-use super::door::Door;
 use super::server::Site;
 use super::transport::Transport;
 
@@ -135,11 +134,11 @@ impl Heart {
 pub(super) async fn serve(
     stream: TcpStream,
     site: watch::Receiver<Arc<Site>>,
-    door: Arc<Door>,
     heart: Heart,
     mut closing: watch::Receiver<bool>,
 ) {
     let mut over_time = pin!(over_time(heart.pulse()));
+    let door = Arc::clone(&site.borrow().door);
     let secured = async { Transport::new(stream, door.rules().await.tls.clone()).await };
     let transport = tokio::select! {
         transport = secured => transport,
@@ -150,10 +149,10 @@ pub(super) async fn serve(
     let stream = TokioIo::new(Stream { inner: transport, heart: heart.clone() });
     let service = service_fn(|request| {
         heart.requested();
-        let (site, door, heart) = (Arc::clone(&site.borrow()), Arc::clone(&door), heart.clone());
+        let (site, heart) = (Arc::clone(&site.borrow()), heart.clone());
         async move {
-            let rules = door.rules().await;
-            let mut response = match door.admit(&rules, request.headers()).await {
+            let rules = site.door.rules().await;
+            let mut response = match site.door.admit(&rules, request.headers()).await {
                 Ok(()) => answer(&site, &request).await,
                 Err(refusal) => refuse(refusal),
             };

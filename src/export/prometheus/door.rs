@@ -35,7 +35,8 @@ pub struct Door {
     file: Option<PathBuf>,
     rules: Mutex<Arc<Rules>>,
     look: Mutex<Look>,
-    passwords: Passwords,
+    /// There where there is a file.
+    passwords: Option<Passwords>,
     bucket: Mutex<Bucket>,
 }
 
@@ -76,27 +77,32 @@ pub(super) enum Refusal {
 
 impl Door {
     /// Without a file: everybody comes in.
-    pub fn open() -> Result<Self, WebError> {
-        Self::with(None, Rules::default(), Vec::new())
+    pub fn open() -> Self {
+        Self::with(None, Rules::default(), Vec::new(), None)
     }
 
     /// As the file says, which has to be good. What has no effect in it is told.
     pub fn guarded(file: &Path) -> Result<Self, WebError> {
-        let (stamps, rules) = load(file);
-        Self::with(Some(file.to_owned()), rules?, stamps)
-    }
-
-    fn with(file: Option<PathBuf>, rules: Rules, stamps: Vec<(PathBuf, Stamp)>) -> Result<Self, WebError> {
         let passwords =
             Passwords::new().map_err(|_| WebError("the system gives no random numbers".to_owned()))?;
+        let (stamps, rules) = load(file);
+        Ok(Self::with(Some(file.to_owned()), rules?, stamps, Some(passwords)))
+    }
+
+    fn with(
+        file: Option<PathBuf>,
+        rules: Rules,
+        stamps: Vec<(PathBuf, Stamp)>,
+        passwords: Option<Passwords>,
+    ) -> Self {
         let at = Instant::now();
-        Ok(Self {
+        Self {
             file,
             rules: Mutex::new(Arc::new(rules)),
             look: Mutex::new(Look { at, under_way: false, stamps, told: None }),
             passwords,
             bucket: Mutex::new(Bucket { filled: at, requests: f64::INFINITY }),
-        })
+        }
     }
 
     /// Whether connections are encrypted.
@@ -166,10 +172,10 @@ impl Door {
         if rules.rate.is_some_and(|rate| !lock(&self.bucket).take(rate, Instant::now())) {
             return Err(Refusal::TooMany);
         }
-        if rules.users.is_empty() {
+        let Some(passwords) = self.passwords.as_ref().filter(|_| !rules.users.is_empty()) else {
             return Ok(());
-        }
-        match self.passwords.check(&rules.users, headers).await {
+        };
+        match passwords.check(&rules.users, headers).await {
             Verdict::Right => Ok(()),
             Verdict::Wrong => Err(Refusal::Unauthorized),
             Verdict::Busy => Err(Refusal::TooMany),
@@ -269,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_lies_open_to_the_network_is_told() {
-        assert_eq!(Door::open().unwrap().lacks(), Some("without encryption and without a password"));
+        assert_eq!(Door::open().lacks(), Some("without encryption and without a password"));
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("web.yaml");
         std::fs::write(&file, format!("basic_auth_users: {{alice: {HASH}}}")).unwrap();

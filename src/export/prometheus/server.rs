@@ -47,12 +47,18 @@ pub struct Site {
     pub(super) stats: Arc<Stats>,
     pub(super) resource: Resource,
     pub(super) budget: Duration,
+    pub(super) door: Arc<Door>,
 }
 
 impl Site {
     /// The pages of one configuration; `budget` as in [`super::Settings::budget`].
     pub fn new(page: Arc<Page>, stats: Arc<Stats>, resource: Resource, budget: Duration) -> Self {
-        Self { flights: Flights::new(page), stats, resource, budget }
+        Self { flights: Flights::new(page), stats, resource, budget, door: Arc::new(Door::open()) }
+    }
+
+    /// The same behind a door of its own.
+    pub fn behind(self, door: Arc<Door>) -> Self {
+        Self { door, ..self }
     }
 }
 
@@ -65,12 +71,12 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let to_network = self.local_addrs().iter().any(|address| !address.ip().is_loopback());
-        if let Some(lacking) = self.door.lacks().filter(|_| to_network) {
+        if let Some(lacking) = site.borrow().door.lacks().filter(|_| to_network) {
             tracing::warn!("metrics are served to the network, {lacking} (prometheus.web_config_file)");
         }
         let listeners: Vec<TcpListener> =
             self.listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
-        let mut guests = Guests::new(self.limits, site.clone(), self.door);
+        let mut guests = Guests::new(self.limits, site.clone());
         let first_pages = tokio::spawn(make_first_pages(site));
         let mut shutdown = std::pin::pin!(shutdown);
         let mut failing = false;
@@ -143,7 +149,6 @@ fn of_the_peer(error: &io::Error) -> bool {
 struct Guests {
     limits: Limits,
     site: watch::Receiver<Arc<Site>>,
-    door: Arc<Door>,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
     served: HashMap<Id, Guest>,
@@ -156,24 +161,23 @@ struct Guest {
 }
 
 impl Guests {
-    fn new(limits: Limits, site: watch::Receiver<Arc<Site>>, door: Arc<Door>) -> Self {
+    fn new(limits: Limits, site: watch::Receiver<Arc<Site>>) -> Self {
         let (tasks, served) = (JoinSet::new(), HashMap::new());
-        Self { limits, site, door, closing: watch::Sender::new(false), tasks, served }
+        Self { limits, site, closing: watch::Sender::new(false), tasks, served }
     }
 
     fn welcome(&mut self, stream: TcpStream, address: IpAddr) {
         if !self.has_room_for(address) {
             let farewells = self.tasks.len() - self.served.len();
             // Who expects a handshake takes a text for a broken one.
-            if farewells < MAX_FAREWELLS && !self.door.is_encrypted() {
+            if farewells < MAX_FAREWELLS && !self.site.borrow().door.is_encrypted() {
                 self.tasks.spawn(turn_away(stream, FULL));
             }
             return;
         }
         let heart = Heart::new(self.limits);
         let pulse = heart.pulse();
-        let (site, door) = (self.site.clone(), Arc::clone(&self.door));
-        let task = self.tasks.spawn(serve(stream, site, door, heart, self.closing.subscribe()));
+        let task = self.tasks.spawn(serve(stream, self.site.clone(), heart, self.closing.subscribe()));
         self.served.insert(task.id(), Guest { address, pulse, task });
     }
 
@@ -242,7 +246,7 @@ mod tests {
 
     fn guests(limits: Limits) -> Guests {
         let site = watch::channel(Arc::new(fixture::site(&[], "web-1"))).1;
-        Guests::new(limits, site, Arc::new(Door::open().unwrap()))
+        Guests::new(limits, site)
     }
 
     #[tokio::test]
