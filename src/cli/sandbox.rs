@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
         let needs = needs_of(
-            "agent: {root: /rootfs}\nprometheus: {listen: ['[::1]:80'], web_config_file: /srv/web/web.yaml}\nqueue: {directory: /data/queue}\n\
+            "agent: {root: /rootfs}\nprometheus: {listen: ['[::1]:80'], web_config_file: /srv/web/web.yaml}\n\
+             queue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
         for path in ["/etc", "/srv/tls", "/srv/web", "/srv/roots.pem", ".", "/rootfs/proc"] {
