@@ -1,13 +1,14 @@
 //! The process gives away what it does not need, so that a mistake in it is worth little to others.
 //!
-//! Three things, each as far as the kernel has it and without a word of complaint where it has not:
-//! - Landlock (landlock(7)): files are read where host metrics, names and certificates lie, and written below the
-//!   queue alone; no program is ever executed, whatever is on disk.
-//! - Capabilities (capabilities(7)) other than those that other processes' `io` and `fd` ask for.
-//! - `no_new_privs`, and no core dump, which would hold tokens.
+//! Each as far as the kernel has it, and without a word of complaint where it has not:
+//! - Of the whole process: the capabilities (capabilities(7)) other than those that other processes' `io` and `fd` ask
+//!   for; `no_new_privs`; and core dumps, which would hold tokens.
+//! - Of the threads that speak with the network: all files but those that Landlock (landlock(7)) lets them read and
+//!   write. They execute no program, whatever is on disk. The threads that read the host stay outside, because
+//!   whoever is inside is refused `io`, `exe` and `fd` of every process outside, whatever capability it has.
 //!
-//! All of it is of the calling thread and of those that it starts, so it comes before the first other one. It cannot
-//! be taken back: what a later configuration needs beyond it takes a restart.
+//! Both are of the calling thread and of those that it starts, and neither can be taken back: what a later
+//! configuration needs beyond them takes a restart.
 
 use std::path::PathBuf;
 
@@ -23,42 +24,38 @@ use rustix::thread::{
 /// The newest version of Landlock whose rights are known here; an older kernel enforces what it knows.
 const NEWEST: ABI = ABI::V5;
 
-/// What a process may keep.
-#[derive(Debug, Clone, Default)]
-pub struct Needs {
-    /// Files and directories that are read, with all below them.
-    pub read: Vec<PathBuf>,
-    /// Directories in which files are made, written and removed.
-    pub write: Vec<PathBuf>,
+/// The capabilities that are asked for beside those of the collectors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Privileges {
     /// A port below 1024.
     pub low_port: bool,
     /// A directory that belongs to somebody else.
     pub foreign_directory: bool,
 }
 
-/// How far it went, for the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Confined {
-    /// `enforced`, `partly enforced` or `not in this kernel`.
-    pub files: &'static str,
-    /// How many capabilities are left.
-    pub capabilities: u32,
+/// The files of a thread.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// Files and directories that are read, with all below them.
+    pub read: Vec<PathBuf>,
+    /// Directories in which files are made, written and removed.
+    pub write: Vec<PathBuf>,
 }
 
-/// Gives away everything but these needs.
-pub fn confine(needs: &Needs) -> Confined {
+/// Gives away privileges, before the first other thread begins. Returns how many capabilities are left.
+pub fn drop_privileges(keep: Privileges) -> u32 {
     // Each of these may be refused, by an older kernel or a stricter master; then there is nothing to give away.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_no_new_privs(true);
-    drop_capabilities(needs);
-    Confined { files: confine_files(needs), capabilities: left() }
+    drop_capabilities(keep);
+    left()
 }
 
 fn left() -> u32 {
     capabilities(None).map_or(0, |sets| sets.permitted.bits().count_ones())
 }
 
-fn drop_capabilities(needs: &Needs) {
+fn drop_capabilities(needs: Privileges) {
     // Other processes' `/proc/<pid>/io` asks for both; ways to mount points of others for the second.
     let mut keep = CapabilitySet::SYS_PTRACE | CapabilitySet::DAC_READ_SEARCH;
     keep.set(CapabilitySet::NET_BIND_SERVICE, needs.low_port);
@@ -75,7 +72,9 @@ fn drop_capabilities(needs: &Needs) {
     }
 }
 
-fn confine_files(needs: &Needs) -> &'static str {
+/// Gives away all other files, for this thread and those that it starts from now on. Returns `enforced`,
+/// `partly enforced` or `not in this kernel`.
+pub fn confine(files: &Files) -> &'static str {
     let all = AccessFs::from_all(NEWEST);
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = all & !BitFlags::from(AccessFs::Execute);
@@ -84,8 +83,8 @@ fn confine_files(needs: &Needs) -> &'static str {
         .handle_access(all)
         .and_then(Ruleset::create)
         // A path that is not there is left out.
-        .and_then(|rules| rules.add_rules(path_beneath_rules(&needs.read, read)))
-        .and_then(|rules| rules.add_rules(path_beneath_rules(&needs.write, write)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(&files.read, read)))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(&files.write, write)))
         .and_then(landlock::RulesetCreated::restrict_self);
     match enforced.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => "enforced",
@@ -110,15 +109,15 @@ mod tests {
             fs::write(path(name).join("file"), name).unwrap();
         }
         let read = vec![PathBuf::from("/proc"), path("nowhere")];
-        let needs = Needs { read, write: vec![path("ours")], ..Needs::default() };
+        let files = Files { read, write: vec![path("ours")] };
         let (ours, theirs) = (path("ours"), path("theirs"));
         std::thread::spawn(move || {
-            let confined = confine(&needs);
-            assert!(confined.capabilities <= 2, "{confined:?}");
+            assert!(drop_privileges(Privileges::default()) <= 2);
+            let confined = confine(&files);
             fs::write(ours.join("new"), "1").unwrap();
             fs::remove_file(ours.join("new")).unwrap();
             assert!(fs::read("/proc/stat").is_ok());
-            if confined.files == "not in this kernel" {
+            if confined == "not in this kernel" {
                 return;
             }
             assert!(fs::read(theirs.join("file")).is_err());

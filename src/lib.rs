@@ -11,6 +11,7 @@
 //! - 2 [`config`]: what the user said.
 //! - 3 [`collectors`]: one file per source of metrics.
 //! - 4 [`sampler`]: runs the collectors with a deadline and shares one fresh snapshot.
+//! - 5 [`dialect`]: other names for the same readings.
 //! - 5 [`instruments`]: a metric becomes an asynchronous instrument; callbacks only copy.
 //! - 6 [`lane`]: one `MeterProvider`, one reader and its snapshot.
 //! - 6 [`resource`]: who sends the metrics: the resource.
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod collectors;
 pub mod config;
 pub mod confine;
+pub mod dialect;
 pub mod export;
 pub mod host;
 pub mod instruments;

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("config", 2),
     ("collectors", 3),
     ("sampler", 4),
+    ("dialect", 5),
     ("instruments", 5),
     ("lane", 6),
     ("resource", 6),

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 
 use crate::agent::{Agent, Push};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
-use crate::confine::Confined;
 
 use super::arguments::Arguments;
 use super::{Failure, configuration, log, sandbox};
@@ -22,8 +21,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let environment = ProcessEnvironment;
     log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
     // Before the first other thread, which would keep what this one gives away.
-    let confined = sandbox::enter(&loaded.config, loaded.file.as_deref(), |name| environment.get(name));
+    let capabilities = sandbox::drop_privileges(&loaded.config);
     let agent = Agent::build(&loaded.config, &environment)?;
+    // The threads that read the host run already, and those that speak with the network come.
+    let files = sandbox::confine(&loaded.config, loaded.file.as_deref(), |name| environment.get(name));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
@@ -34,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // From here on a signal drains; whoever reads that the agent starts may send one.
         let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
         introduce(&agent, &loaded.config, loaded.file.as_deref());
-        if let Some(Confined { files, capabilities }) = confined {
+        if let (Some(files), Some(capabilities)) = (files, capabilities) {
             tracing::info!(files, capabilities, "sandbox");
         }
         tokio::spawn(watch_signals(signals, stop));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Prometheus, Web, read_web};
-use crate::confine::{Confined, Needs, confine};
+use crate::confine::{self, Files, Privileges};
 use crate::host::Host;
 
 /// Where the C library, the resolver and the certificates of every distribution lie.
@@ -16,20 +16,30 @@ const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
 /// Where OpenSSL's users say that the certificates are.
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Gives away what this configuration does not need; none where it is switched off. To be called before any other
-/// thread begins.
-pub(super) fn enter(
+/// Gives away the privileges that this configuration does not need, before any other thread begins. Returns how many
+/// capabilities are left; none where it is switched off.
+pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
+    let privileges = Privileges {
+        low_port: config.prometheus.enabled
+            && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
+        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
+    };
+    config.agent.sandbox.then(|| confine::drop_privileges(privileges))
+}
+
+/// Gives away all files but those that this configuration needs, for this thread and those that it starts. Returns
+/// how far that went; none where it is switched off.
+pub(super) fn confine(
     config: &Config,
     file: Option<&Path>,
     variable: impl Fn(&str) -> Option<String>,
-) -> Option<Confined> {
-    config.agent.sandbox.then(|| confine(&needs(config, file, variable)))
+) -> Option<&'static str> {
+    config.agent.sandbox.then(|| confine::confine(&files(config, file, variable)))
 }
 
-fn needs(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Needs {
+fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Files {
     let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
-    let tls = &config.otlp.tls;
-    let otlp = &config.otlp;
+    let (otlp, tls) = (&config.otlp, &config.otlp.tls);
     let named = [
         file,
         tls.ca_file.as_deref(),
@@ -49,18 +59,13 @@ fn needs(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
     let mut read: Vec<PathBuf> =
         OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
     if root != Path::new("/") {
+        // Who is measured is found out anew at a reload.
         read.extend(["proc", "sys", "etc", "usr/lib"].map(|part| root.join(part)));
     }
     let mut write: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).collect();
     // A rule is of the directory that is there now; what is to make one anew needs the one around it.
     write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
-    Needs {
-        read,
-        write,
-        low_port: config.prometheus.enabled
-            && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
-        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
-    }
+    Files { read, write }
 }
 
 /// Where the endpoint listens.
@@ -88,27 +93,38 @@ mod tests {
     use crate::collectors;
     use crate::config::{self, Text};
 
-    fn needs_of(text: &str) -> Needs {
+    fn config(text: &str) -> Config {
         let environment = BTreeMap::<String, String>::new();
         let file = Text { name: "hostmeter.yaml", text };
-        let loaded = config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap();
-        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
-        needs(&loaded.config, Some(Path::new("hostmeter.yaml")), variable)
+        config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap().config
     }
 
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
-        let needs = needs_of(
-            "agent: {root: /rootfs}\nprometheus: {listen: ['[::1]:80'], web_config_file: /srv/web/web.yaml}\n\
+        let config = config(
+            "agent: {root: /rootfs}\nprometheus: {web_config_file: /srv/web/web.yaml}\n\
              queue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
+        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
+        let files = files(&config, Some(Path::new("hostmeter.yaml")), variable);
         for path in ["/etc", "/srv/tls", "/srv/web", "/srv/roots.pem", ".", "/rootfs/proc"] {
-            assert!(needs.read.contains(&path.into()), "{path}: {:?}", needs.read);
+            assert!(files.read.contains(&path.into()), "{path}: {:?}", files.read);
         }
-        assert!(!needs.read.contains(&"/rootfs".into()) && !needs.read.contains(&"/".into()));
-        assert_eq!(needs.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
-        assert!(needs.low_port && !needs.foreign_directory);
-        assert!(!needs_of("agent: {root: /}").low_port);
+        assert!(!files.read.contains(&"/rootfs".into()) && !files.read.contains(&"/".into()));
+        assert_eq!(files.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn every_port_counts() {
+        let least = |text: &str| ports(&config(text).prometheus).min();
+        assert_eq!(least("prometheus: {listen: ['[::1]:80', '127.0.0.1']}"), Some(80));
+        assert_eq!(least("prometheus: {listen: ['127.0.0.1']}"), Some(9464));
+    }
+
+    #[test]
+    fn who_switches_it_off_keeps_everything() {
+        let config = config("agent: {sandbox: false}");
+        assert_eq!((drop_privileges(&config), confine(&config, None, |_| None)), (None, None));
     }
 }

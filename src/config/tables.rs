@@ -61,9 +61,10 @@ static AGENT: Section = Section {
             "sandbox",
             Kind::Bool,
             "true",
-            "Give away at the start what the agent does not need, as far as the kernel can: files outside of /proc, \
-             /sys, /etc and those that are named here, writing outside of the queue, running programs (Landlock), \
-             and capabilities. What a reload brings beyond that takes a restart.",
+            "Give away at the start what the agent does not need, as far as the kernel can: capabilities, and for \
+             the threads that speak with the network all files but the system's own and those that are named \
+             here, writing outside of the queue, and running programs (Landlock). What a reload brings beyond \
+             that takes a restart.",
         ),
         Setting::new(
             "labels",

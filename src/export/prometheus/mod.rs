@@ -30,6 +30,8 @@ mod transport;
 
 use std::time::Duration;
 
+use crate::dialect::Voice;
+
 pub use bind::{BindError, Server};
 pub use door::{Door, WebError};
 pub use format::Shape;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub port: u16,
     /// Hosts and ports to listen on instead, where there are any.
     pub listen: Vec<(String, u16)>,
+    /// Which names there are.
+    pub voice: Voice,
     /// What names look like.
     pub strategy: Strategy,
     /// Whether every series has `otel_scope_*` labels. The specification has them on by default; here they
@@ -68,6 +72,7 @@ impl Default for Settings {
             bind_address: "localhost".to_owned(),
             port: 9464,
             listen: Vec::new(),
+            voice: Voice::default(),
             strategy: Strategy::default(),
             scope_labels: false,
             resource_labels: Vec::new(),
