@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::collectors::{self, Section};
 use crate::config::{Config, Environment, VmId};
-use crate::export::prometheus::BindError;
+use crate::export::prometheus::{BindError, WebError};
 use crate::host::{self, Host};
 use crate::queue;
 use crate::resource::{Given, Resource};
@@ -23,7 +23,7 @@ use crate::sampler::{Sampler, Source};
 use crate::stats::Stats;
 
 pub use life::{Configurer, RunError, Steering};
-pub use pull::{Pull, settings as pull_settings};
+pub use pull::{Pull, door, settings as pull_settings};
 pub use push::{Push, place as queue_place, settings as otlp_settings};
 
 /// Why an agent cannot be built.
@@ -48,6 +48,9 @@ pub enum BuildError {
     /// Another process has the queue's directory.
     #[error(transparent)]
     Queue(#[from] queue::InUse),
+    /// The web configuration file cannot be used.
+    #[error("prometheus.web_config_file: {0}")]
+    Web(#[from] WebError),
     /// The port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -59,7 +62,10 @@ pub enum BuildError {
 impl BuildError {
     /// Whether another configuration is the remedy.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_))
+        matches!(
+            self,
+            BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_) | BuildError::Web(_)
+        )
     }
 }
 

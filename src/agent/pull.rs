@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config;
-use crate::export::prometheus::{self, BindError, Page, Reloads, Server, Site, Strategy};
+use crate::export::prometheus::{self, BindError, Door, Page, Reloads, Server, Site, Strategy, WebError};
 use crate::stats::Stats;
 use crate::supervise::supervise;
 
@@ -21,15 +21,26 @@ const HANDOVER: Duration = Duration::from_secs(2);
 pub struct Pull {
     server: Server,
     settings: prometheus::Settings,
+    pages: Pages,
+}
+
+/// What is served, and who may have it.
+pub(super) struct Pages {
     page: Arc<Page>,
+    door: Arc<Door>,
 }
 
 impl Pull {
     pub(super) fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = settings(config);
+        let pages = pages(config, &settings, measuring)?;
         let server = Server::bind(&settings)?;
-        let page = page(&settings, measuring);
-        Ok(Self { server, settings, page })
+        Ok(Self { server, settings, pages })
+    }
+
+    /// How it is asked: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.pages.door.is_encrypted() { "https" } else { "http" }
     }
 
     /// Where it listens.
@@ -44,7 +55,7 @@ impl Pull {
         reloads: Reloads,
         before: Option<&Listening>,
     ) -> Listening {
-        let site = site(self.page, &self.settings, measuring, reloads, before);
+        let site = site(self.pages, &self.settings, measuring, reloads, before);
         let sites = watch::Sender::new(site);
         let tasks = serve(self.server, &self.settings, &sites, &measuring.stats);
         Listening { settings: self.settings, sites, tasks }
@@ -56,6 +67,11 @@ pub fn settings(config: &config::Prometheus) -> prometheus::Settings {
     prometheus::Settings {
         bind_address: config.bind_address.clone(),
         port: config.port,
+        listen: config
+            .listen
+            .iter()
+            .map(|address| (address.host.clone(), address.port.unwrap_or(config.port)))
+            .collect(),
         strategy: match config.translation_strategy {
             config::Strategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
             config::Strategy::UnderscoreEscapingWithoutSuffixes => {
@@ -70,23 +86,46 @@ pub fn settings(config: &config::Prometheus) -> prometheus::Settings {
     }
 }
 
-fn page(settings: &prometheus::Settings, measuring: &Measuring) -> Arc<Page> {
-    Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings))
+/// The door of a configuration: open, or as its web configuration file says.
+pub fn door(config: &config::Prometheus) -> Result<Door, WebError> {
+    config.web_config_file.as_deref().map_or_else(|| Ok(Door::open()), Door::guarded)
+}
+
+fn pages(
+    config: &config::Prometheus,
+    settings: &prometheus::Settings,
+    measuring: &Measuring,
+) -> Result<Pages, BuildError> {
+    let page = Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings);
+    Ok(Pages { page: Arc::new(page), door: Arc::new(door(config)?) })
 }
 
 fn site(
-    page: Arc<Page>,
+    Pages { page, door }: Pages,
     settings: &prometheus::Settings,
     measuring: &Measuring,
     reloads: Reloads,
     before: Option<&Listening>,
 ) -> Arc<Site> {
     let site = Site::new(page, Arc::clone(&measuring.stats), measuring.resource.clone(), settings.budget);
-    let site = site.with_reloads(reloads);
+    let site = site.with_reloads(reloads).behind(door);
     Arc::new(match before {
         Some(before) => site.after(&before.sites.borrow()),
         None => site,
     })
+}
+
+fn same_places(one: &prometheus::Settings, other: &prometheus::Settings) -> bool {
+    (&one.bind_address, one.port, &one.listen) == (&other.bind_address, other.port, &other.listen)
+}
+
+fn share_a_port(one: &prometheus::Settings, other: &prometheus::Settings) -> bool {
+    let ports = |settings: &prometheus::Settings| -> Vec<u16> {
+        let several = settings.listen.iter().map(|(_, port)| *port);
+        several.chain(settings.listen.is_empty().then_some(settings.port)).collect()
+    };
+    let others = ports(other);
+    ports(one).iter().any(|port| others.contains(port))
 }
 
 /// A server that serves, until this is dropped or told to stop.
@@ -135,11 +174,11 @@ pub(super) enum Change {
     /// Nothing is to be served.
     Off,
     /// Other pages from the same port.
-    Pages(prometheus::Settings, Arc<Page>),
+    Pages(prometheus::Settings, Pages),
     /// A port that was free.
     Port(Pull),
     /// A port that our own listener holds, at another address.
-    SamePort(prometheus::Settings, Arc<Page>),
+    SamePort(prometheus::Settings, Pages),
 }
 
 impl Change {
@@ -153,13 +192,15 @@ impl Change {
         }
         let settings = settings(config);
         let Some(now) = now else { return Ok(Change::Port(Pull::build(config, measuring)?)) };
-        let page = page(&settings, measuring);
-        if (&now.bind_address, now.port) == (&settings.bind_address, settings.port) {
-            return Ok(Change::Pages(settings, page));
+        let pages = pages(config, &settings, measuring)?;
+        if same_places(now, &settings) {
+            return Ok(Change::Pages(settings, pages));
         }
         match Server::bind(&settings) {
-            Ok(server) => Ok(Change::Port(Pull { server, settings, page })),
-            Err(BindError::InUse { .. }) if now.port == settings.port => Ok(Change::SamePort(settings, page)),
+            Ok(server) => Ok(Change::Port(Pull { server, settings, pages })),
+            Err(BindError::InUse { .. }) if now.port == settings.port => {
+                Ok(Change::SamePort(settings, pages))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -173,14 +214,14 @@ impl Change {
     ) -> Result<(), BindError> {
         match (self, now) {
             (Change::Off, now) => *now = None,
-            (Change::Pages(settings, page), Some(now)) => {
-                let site = site(page, &settings, measuring, reloads.clone(), Some(now));
+            (Change::Pages(settings, pages), Some(now)) => {
+                let site = site(pages, &settings, measuring, reloads.clone(), Some(now));
                 now.sites.send_replace(site);
                 now.settings = settings;
             }
-            (Change::SamePort(settings, page), Some(now)) => {
+            (Change::SamePort(settings, pages), Some(now)) => {
                 let server = now.give_way(&settings, &measuring.stats).await?;
-                let pull = Pull { server, settings, page };
+                let pull = Pull { server, settings, pages };
                 *now = pull.start(measuring, reloads.clone(), Some(now));
             }
             (Change::Port(pull), now) => *now = Some(pull.start(measuring, reloads.clone(), now.as_ref())),

@@ -23,13 +23,16 @@ pub(super) enum There {
 
 /// Where the endpoint of a configuration is to be asked from this machine.
 pub(super) fn url(config: &Prometheus, path: &str) -> String {
-    let host = match config.bind_address.trim_matches(['[', ']']) {
+    // Of several places, the first is as good as any.
+    let first = config.listen.first().map(|place| (place.host.as_str(), place.port.unwrap_or(config.port)));
+    let (host, port) = first.unwrap_or((&config.bind_address, config.port));
+    let host = match host.trim_matches(['[', ']']) {
         "0.0.0.0" => "127.0.0.1",
         "::" => "::1",
         host => host,
     };
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    format!("http://{host}:{}{path}", config.port)
+    format!("http://{host}:{port}{path}")
 }
 
 /// Asks for an URL.

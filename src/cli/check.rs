@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{Measuring, otlp_settings};
+use crate::agent::{BuildError, Measuring, door, otlp_settings};
 use crate::collectors;
 use crate::config::{Config, ProcessEnvironment};
 use crate::host::{Host, is_root};
@@ -30,6 +30,8 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
         let own = Host::at("/").ok();
         port::look(&loaded.config.prometheus, own.as_ref())
     });
+    let door = door(&loaded.config.prometheus).map_err(BuildError::from)?;
+    let scheme = if door.is_encrypted() { "https" } else { "http" };
     let port = match port {
         Some(Port::Taken(error)) => return Err(Failure::Running(error.into())),
         port => port,
@@ -40,7 +42,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let mut out = format!("configuration  {file}: good\n");
     host(&measuring, &mut out);
     collectors_of(&loaded.config, &counts, &mut out);
-    ways_out(port.as_ref(), &loaded.config, &mut out);
+    ways_out(port.as_ref(), scheme, &loaded.config, &mut out);
     print(&out)
 }
 
@@ -87,12 +89,12 @@ fn state(stats: &CollectorStats) -> String {
     }
 }
 
-fn ways_out(port: Option<&Port>, config: &Config, out: &mut String) {
+fn ways_out(port: Option<&Port>, scheme: &str, config: &Config, out: &mut String) {
     out.push_str("ways out\n");
     let prometheus = match port {
         None => "off   prometheus.enabled is false".to_owned(),
         Some(Port::Free(addresses)) => {
-            let at: Vec<_> = addresses.iter().map(|at| format!("http://{at}/metrics")).collect();
+            let at: Vec<_> = addresses.iter().map(|at| format!("{scheme}://{at}/metrics")).collect();
             format!("on    {}", at.join(" "))
         }
         Some(Port::Ours(pid)) => format!("on    {}", runs_already(*pid)),

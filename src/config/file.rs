@@ -29,10 +29,8 @@ pub(super) fn find(
         Ok(text) => Ok(Some((path, text))),
         Err((_, error)) if by.is_none() && is_absent(&error) => Ok(None),
         Err((line, error)) => {
-            let name = path.display();
-            let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
             let by = by.map(|by| format!(" (named by {by})")).unwrap_or_default();
-            Err(Problem::new(origin, "", format!("{}{by}", unreadable(&error))))
+            Err(told(&path, line, &by, &error))
         }
     }
 }
@@ -46,6 +44,17 @@ pub fn write_file(path: &Path, text: &str, forced: bool) -> io::Result<()> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The text of a file that has to be there.
+pub(super) fn named(path: &Path) -> Result<String, Problem> {
+    read(path).map_err(|(line, error)| told(path, line, "", &error))
+}
+
+fn told(path: &Path, line: Option<usize>, by: &str, error: &io::Error) -> Problem {
+    let name = path.display();
+    let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
+    Problem::new(origin, "", format!("{}{by}", unreadable(error)))
 }
 
 /// The text of a file, or what went wrong and, where known, on which line.

@@ -82,6 +82,12 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
 /// The tables and the typed tree differ: no configuration can cause that, and the tests would show it.
 impl From<ConfigError> for Problems {
     fn from(error: ConfigError) -> Self {

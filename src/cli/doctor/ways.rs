@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 
-use crate::agent::{Measuring, otlp_settings, queue_place};
+use crate::agent::{Measuring, door, otlp_settings, queue_place};
 use crate::cli::port::{self, Port, runs_already};
 use crate::config::Config;
 use crate::export::otlp;
@@ -15,10 +15,12 @@ use crate::host::rights::{self, Room};
 use super::report::{Finding, Report};
 
 pub(super) fn examine(config: &Config, measuring: &Measuring, own: Option<&Host>, report: &mut Report) {
-    report.add(if config.prometheus.enabled {
-        prometheus(&port::look(&config.prometheus, own))
-    } else {
-        Finding::ok("prometheus", "off")
+    report.add(match (config.prometheus.enabled, door(&config.prometheus)) {
+        (false, _) => Finding::ok("prometheus", "off"),
+        (true, Err(error)) => {
+            Finding::problem("prometheus", error.to_string(), "correct prometheus.web_config_file")
+        }
+        (true, Ok(_)) => prometheus(&port::look(&config.prometheus, own)),
     });
     if !config.otlp.enabled {
         report.add(Finding::ok("otlp", "off: no endpoint"));

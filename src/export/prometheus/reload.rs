@@ -23,20 +23,22 @@ impl ReloadAsked {
     }
 }
 
-/// Reloads for a client. Only who is on this machine may ask, and no web page may do so through a browser: one
+/// Reloads for a client. Only who is on this machine, or has shown who he is, may ask, and no web page may do so through a browser: one
 /// that sends a form elsewhere says so in `Origin`.
 pub(super) async fn reload(
     site: &Site,
     method: &Method,
     headers: &HeaderMap,
-    local: bool,
+    may: bool,
 ) -> (StatusCode, &'static str) {
     if *method != Method::POST && *method != Method::PUT {
         return (StatusCode::METHOD_NOT_ALLOWED, "only POST\n");
     }
-    let Some(reloads) = site.reloads.as_ref().filter(|_| local && !headers.contains_key(header::ORIGIN))
-    else {
-        return (StatusCode::FORBIDDEN, "only for clients on the same machine; SIGHUP does the same\n");
+    let Some(reloads) = site.reloads.as_ref().filter(|_| may && !headers.contains_key(header::ORIGIN)) else {
+        return (
+            StatusCode::FORBIDDEN,
+            "only for clients on the same machine, or with a password or certificate; SIGHUP does the same\n",
+        );
     };
     let (asker, answer) = oneshot::channel();
     if reloads.try_send(ReloadAsked(Some(asker))).is_err() {
