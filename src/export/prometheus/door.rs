@@ -214,12 +214,12 @@ impl Rules {
         }
     }
 
-    /// The headers that every answer has, over our own.
     /// Whether who comes in has shown who he is.
     pub(super) fn knows_its_clients(&self) -> bool {
         self.verifies_clients || !self.users.is_empty()
     }
 
+    /// The headers that every answer has, over our own.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.headers.iter().map(|(name, value)| (name, value))
     }
