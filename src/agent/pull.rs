@@ -198,7 +198,8 @@ impl Change {
         }
         match Server::bind(&settings) {
             Ok(server) => Ok(Change::Port(Pull { server, settings, pages })),
-            Err(BindError::InUse { .. }) if now.port == settings.port => {
+            // Ours may be in the way; if another program is, it shows when ours has given way.
+            Err(BindError::InUse { .. }) if share_a_port(now, &settings) => {
                 Ok(Change::SamePort(settings, pages))
             }
             Err(error) => Err(error.into()),
