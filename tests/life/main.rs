@@ -108,7 +108,7 @@ fn counters_of_processes_do_not_go_back_over_a_reload_of_something_else() {
     let world = World::new();
     world.says("collectors: {process: {top_n: 1}}");
     // Not all of these are among the first.
-    let _busy: Vec<_> = (0..4).map(|_| world.busy()).collect();
+    let _busy: Vec<_> = (0..4).map(|_| World::busy()).collect();
     let agent = world.start(&[]);
     let other = "process_cpu_time_seconds_total{process_executable_name=\"_other\",cpu_mode=\"user\"}";
     // Some of the remainder's time, which a collector that begins anew would not have.

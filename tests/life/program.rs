@@ -67,7 +67,7 @@ impl World {
 
     /// A process that uses a CPU.
     #[allow(clippy::disallowed_methods, reason = "hostmeter itself runs no program")]
-    pub(crate) fn busy(&self) -> Agent {
+    pub(crate) fn busy() -> Agent {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "while :; do :; done"]);
         Agent { child: command.spawn().unwrap(), port: 0 }
