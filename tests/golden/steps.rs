@@ -36,7 +36,8 @@ fn case(name: &str) {
     let state = |number| format!("steps/{name}/{number}.txtar");
     support::apply(root.path(), &state(0));
     let wanted = |spec: &Spec| (spec.name == collector).then_some("{}");
-    let mut machine = Machine::new(root.path(), wanted, |metric| metric.default || metric.name == BETWEEN_TWO);
+    let mut machine =
+        Machine::new(root.path(), wanted, |metric| metric.default || metric.name == BETWEEN_TWO);
     let mut shown = String::new();
     let mut before = Vec::new();
     for number in 0.. {
