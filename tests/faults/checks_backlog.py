@@ -1,14 +1,12 @@
 """A backlog of a day, two agents for one directory, clocks that jump, and restarts."""
 
 import math
-import os
 import subprocess
 import threading
 import time
 from pathlib import Path
 
-from components import HOSTMETER
-from disk import DRIVER, Auditor, books, gone, mount_tmpfs, on_disk, records, sh
+from disk import DRIVER, Auditor, books, gone, on_disk, records, sh
 from oracle import Arrived, in_order
 from peers import Peer, silent
 from receiver import Receiver
@@ -139,7 +137,7 @@ def clock(run):
     run.same("batches that are lost", 0, max(0, left - len(arrived)))
 
 
-def restart(run, between, downtime=0.0):
+def restart(run, between):
     """SIGTERM while the receiver is away in some way, and another run."""
     directory, arrived = run.directory / "queue", Arrived()
     with on_disk(run, directory) as subject:
@@ -148,14 +146,12 @@ def restart(run, between, downtime=0.0):
             wait_for("deliveries", 20, lambda: len(arrived) >= 3)
         with between():
             time.sleep(6)
-            before = books(subject)
+            before, asked = books(subject), time.time()
             code, took = subject.stop()
-            ended = time.time()
             run.figure("SIGTERM meanwhile", "exit 0 within 5.5 s", f"exit {code}, {took:.1f} s",
                        code == 0 and took <= 5.5)
-            time.sleep(downtime)
             subject.start()
-            away = time.time() - ended
+            away = time.time() - asked
             after = books(subject)
             run.at_least("points collected, as the next run counts them", before.collected, after.collected)
             run.at_least("points delivered, too", before.delivered, after.delivered)

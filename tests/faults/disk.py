@@ -165,7 +165,7 @@ def mount_small(path):
         file.truncate(20 * MIB)
     try:
         sh("mkfs.ext4", "-q", image)
-        sh("mount", "-o", "loop", image, path)
+        sh("mount", "-o", "loop,errors=remount-ro", image, path)
         return "ext4"
     except (OSError, subprocess.CalledProcessError):
         mount_tmpfs(path, "20m")
