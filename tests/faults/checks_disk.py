@@ -268,7 +268,6 @@ def read_only(run):
 
     def mend():
         if kind == "ext4":
-            sh("sync", "-f", mount)
             copy.write_bytes(mount.with_suffix(".img").read_bytes())
             subprocess.run(["e2fsck", "-fy", copy], check=False, capture_output=True)
             sh("umount", "-l", mount)

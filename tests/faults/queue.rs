@@ -115,8 +115,8 @@ fn fill(queue: &mut Queue, count: u64, bytes: u64) -> io::Result<()> {
     let mut random = fastrand::Rng::with_seed(9);
     for group in (0..count).collect::<Vec<_>>().chunks(100) {
         let batches = group.iter().map(|number| {
-            let time = now - Duration::from_secs(15 * (count - number));
-            request(time.as_nanos() as u64, bytes, &mut random)
+            let ago = Duration::from_secs(15 * (count - number));
+            request(now.saturating_sub(ago).as_nanos() as u64, bytes, &mut random)
         });
         queue.append(batches.collect::<io::Result<_>>()?, 0, Moment::now());
     }
@@ -135,7 +135,8 @@ fn request(time: u64, bytes: u64, random: &mut fastrand::Rng) -> io::Result<Batc
         start_time_unix_nano: random.u64(..),
         ..point(Value::AsInt(random.i64(..)))
     });
-    let metrics = vec![metric(WITNESS, vec![point(Value::AsDouble(1.0))]), metric("filler", filler.collect())];
+    let metrics =
+        vec![metric(WITNESS, vec![point(Value::AsDouble(1.0))]), metric("filler", filler.collect())];
     let request = ExportMetricsServiceRequest {
         resource_metrics: vec![ResourceMetrics {
             scope_metrics: vec![ScopeMetrics { metrics, ..Default::default() }],
