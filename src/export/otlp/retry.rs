@@ -271,7 +271,9 @@ mod tests {
             for outage in [60.0, 90.0, 300.0, 3600.0] {
                 let returns = returns(patience, outage);
                 let mut seconds = [0_u32; 30];
-                returns.iter().for_each(|at| seconds[*at as usize] += 1);
+                for at in returns {
+                    seconds[at as usize] += 1;
+                }
                 let fullest = seconds.into_iter().max().unwrap();
                 assert!(
                     f64::from(fullest) <= 2.0 * 1000.0 / longest,
