@@ -30,6 +30,10 @@ e2e *arguments:
 faults *arguments:
     tests/faults/run {{arguments}}
 
+# Against clients and sources that hang, flood and lie: `just robust --long`, `just robust --only E07`
+robust *arguments:
+    tests/e2e/robust {{arguments}}
+
 # The documentation of the code, private items too
 docs:
     cargo doc --no-deps --document-private-items --locked --open

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::collectors::{self, Section};
 use crate::config::{self, Config, Environment, VmId};
 use crate::export::otlp::{self, OtlpLane};
-use crate::export::prometheus::{self, BindError, Page, Server, Site};
+use crate::export::prometheus::{self, BindError, Page, Server, Site, Strategy};
 use crate::host::{self, Host};
 use crate::queue::{self, Queue};
 use crate::resource::{Given, Resource};
@@ -172,21 +172,34 @@ async fn asked_to_stop(mut shutdown: watch::Receiver<bool>) {
 
 impl Pull {
     fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
-        let settings = prometheus::Settings {
-            bind_address: config.bind_address.clone(),
-            port: config.port,
-            scope_labels: config.scope_labels,
-            resource_labels: config.resource_labels.clone(),
-            ..prometheus::Settings::default()
-        };
+        let settings = pull_settings(config);
         let server = Server::bind(&settings)?;
-        let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings)?);
+        let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings));
         Ok(Self { server, page })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> &[std::net::SocketAddr] {
         self.server.local_addrs()
+    }
+}
+
+/// How the page is to be.
+pub(crate) fn pull_settings(config: &config::Prometheus) -> prometheus::Settings {
+    prometheus::Settings {
+        bind_address: config.bind_address.clone(),
+        port: config.port,
+        strategy: match config.translation_strategy {
+            config::Strategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
+            config::Strategy::UnderscoreEscapingWithoutSuffixes => {
+                Strategy::UnderscoreEscapingWithoutSuffixes
+            }
+            config::Strategy::NoUtf8EscapingWithSuffixes => Strategy::NoUtf8EscapingWithSuffixes,
+            config::Strategy::NoTranslation => Strategy::NoTranslation,
+        },
+        scope_labels: config.scope_labels,
+        resource_labels: config.resource_constant_labels.clone(),
+        ..prometheus::Settings::default()
     }
 }
 

@@ -24,8 +24,8 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 pub const SCOPE: &str = "hostmeter";
 
 /// Metrics with more points than this do not become instruments. The SDK takes 1 to 2 µs and 3.5 kB a point
-/// and the bridge as much again (measured), which is nothing for what is bounded and far too much for ten
-/// thousand processes: those the ways out write straight from the snapshot.
+/// (measured), which is nothing for what is bounded and far too much for ten thousand processes: those the way
+/// out writes straight from the snapshot.
 const LARGE: usize = 1000;
 
 /// A provider with its reader and the instruments of everything that is collected.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::agent::Measuring;
+use crate::agent::{Measuring, pull_settings};
 use crate::config::{Environment, ProcessEnvironment};
 use crate::export::otlp::{self, OtlpLane, Source};
-use crate::export::prometheus::{self, Page};
+use crate::export::prometheus::{Page, Shape};
 use crate::sampler::FRESH;
 
 use super::arguments::{Arguments, OnceFormat};
@@ -29,14 +29,8 @@ pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Fail
     match format {
         OnceFormat::Table => print(&table::render(&sampler.snapshot(BUDGET))),
         OnceFormat::Prometheus => {
-            let config = &loaded.config.prometheus;
-            let settings = prometheus::Settings {
-                scope_labels: config.scope_labels,
-                resource_labels: config.resource_labels.clone(),
-                ..prometheus::Settings::default()
-            };
-            let page = Page::new(sampler, &measuring.resource, &settings).context("the page of /metrics")?;
-            let rendered = page.render(BUDGET).context("the page of /metrics")?;
+            let page = Page::new(sampler, &measuring.resource, &pull_settings(&loaded.config.prometheus));
+            let rendered = page.render(Shape::default(), BUDGET).context("the page of /metrics")?;
             print(&String::from_utf8_lossy(&rendered.plain()))
         }
         OnceFormat::OtlpJson => {

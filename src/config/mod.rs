@@ -34,5 +34,5 @@ pub use render::render_default;
 pub use setting::{Kind, Setting};
 pub use typed::{
     Agent, CollectorConfig, Compression, Config, Level, LogFormat, Otlp, Prometheus, Protocol, Queue,
-    ResourceLimits, Secret, Temporality, Tls, VmId,
+    ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
 };

@@ -63,7 +63,7 @@ static AGENT: Section = Section {
             "Resource attributes of your own on every metric, such as {environment: production, region: eu}. \
              A name begins with a letter and goes on with letters, digits and any of \"_.-/\"; Prometheus shows \
              what is neither letter nor digit as \"_\". On /metrics they stand on target_info; see \
-             prometheus.resource_labels. OTEL_SERVICE_NAME sets service.name here.",
+             prometheus.resource_constant_labels. OTEL_SERVICE_NAME sets service.name here.",
         )
         .env(&["OTEL_RESOURCE_ATTRIBUTES"]),
         Setting::new(
@@ -105,11 +105,24 @@ static PROMETHEUS: Section = Section {
         Setting::new("port", Kind::Int(0, 65535), "9464", "The port to listen on; 0 takes any that is free.")
             .env(&["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"]),
         Setting::new(
-            "resource_labels",
+            "resource_constant_labels",
             Kind::List,
             "[]",
             "Resource attributes to show as labels of every series, such as [host.name, environment]. Each one \
              is on target_info anyway.",
+        ),
+        Setting::new(
+            "translation_strategy",
+            Kind::OneOf(&[
+                "UnderscoreEscapingWithSuffixes",
+                "UnderscoreEscapingWithoutSuffixes",
+                "NoUTF8EscapingWithSuffixes",
+                "NoTranslation",
+            ]),
+            "UnderscoreEscapingWithSuffixes",
+            "What the names on /metrics look like, by the specification's words: system_cpu_time_seconds_total, \
+             system_cpu_time, system.cpu.time_seconds_total or system.cpu.time. Dots need Prometheus 3; who cannot \
+             read them gets underscores.",
         ),
         Setting::new(
             "scope_labels",

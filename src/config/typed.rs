@@ -119,7 +119,9 @@ pub struct Prometheus {
     /// 0 takes any that is free.
     pub port: u16,
     /// Resource attributes to show on every series.
-    pub resource_labels: Vec<String>,
+    pub resource_constant_labels: Vec<String>,
+    /// What names look like.
+    pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
     pub scope_labels: bool,
 }
@@ -167,6 +169,20 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the receiver's certificate is for; none: the endpoint's.
     pub server_name: Option<String>,
+}
+
+/// What names look like on a page, by the words of the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Strategy {
+    /// `system_cpu_time_seconds_total`
+    UnderscoreEscapingWithSuffixes,
+    /// `system_cpu_time`
+    UnderscoreEscapingWithoutSuffixes,
+    /// `system.cpu.time_seconds_total`
+    #[serde(rename = "NoUTF8EscapingWithSuffixes")]
+    NoUtf8EscapingWithSuffixes,
+    /// `system.cpu.time`
+    NoTranslation,
 }
 
 /// How OTLP travels.

@@ -1,7 +1,7 @@
 //! One cycle of the process collector on a host of files: `cargo bench --bench cycle`.
 //!
 //! The files lie in a temporary directory, so what is measured is hostmeter's own share: listing, parsing, choosing,
-//! the SDK and the page. What the kernel's procfs adds is measured by `tests/bench/processes/run`.
+//! and the page; and the page once more by way of the SDK and `opentelemetry-prometheus`. What the kernel's procfs adds is measured by `tests/bench/processes/run`.
 //!
 //! It goes past the sampler, which would give the same snapshot for a second.
 
@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use divan::{Bencher, black_box};
-use hostmeter::collectors::{ALL, Collector, Context, Section, Spec};
+use hostmeter::collectors::{ALL, Collector, Context, Spec};
+use hostmeter::export::prometheus::{Shape, Strategy, Writer};
 use hostmeter::host::Host;
 use hostmeter::instruments::{Cell, EntityForm, register};
 use hostmeter::metric::{Reading, Snapshot};
@@ -30,6 +31,7 @@ struct Machine {
     spec: &'static Spec,
     collector: Box<dyn Collector>,
     cell: Cell,
+    writer: Writer,
     registry: Registry,
     _provider: SdkMeterProvider,
     _root: tempfile::TempDir,
@@ -42,7 +44,7 @@ impl Machine {
         let host = Host::at(root.path()).expect("a host");
         let stats = Arc::new(Stats::default());
         let spec = ALL.iter().find(|spec| spec.name == "process").expect("a process collector");
-        let section = Section([("view".to_owned(), view.into())].into());
+        let section = spec.section(&format!("{{view: {view}}}")).expect("valid settings");
         let context = Context { host: &host, stats: &stats };
         let collector = (spec.build)(&section, &context).expect("valid settings");
         let registry = Registry::new();
@@ -56,7 +58,10 @@ impl Machine {
         for metric in spec.metrics.iter().filter(|metric| metric.default) {
             register(&provider.meter("bench"), metric, &cell, EntityForm::Labels);
         }
-        let mut machine = Self { host, spec, collector, cell, registry, _provider: provider, _root: root };
+        let metrics = spec.metrics.iter().copied();
+        let writer = Writer::new(Shape::default(), Strategy::default(), metrics, &[], &[]);
+        let mut machine =
+            Self { host, spec, collector, cell, writer, registry, _provider: provider, _root: root };
         // The first reading finds everything new; those that follow are what an agent does all day.
         machine.collect();
         machine
@@ -71,6 +76,13 @@ impl Machine {
     }
 
     fn page(&self, reading: Reading) -> Vec<u8> {
+        let mut page = Vec::new();
+        let snapshot = Snapshot { readings: vec![Arc::new(reading)] };
+        self.writer.write(&snapshot, &mut page).expect("memory takes it");
+        page
+    }
+
+    fn reference(&self, reading: Reading) -> Vec<u8> {
         self.cell.set(Arc::new(Snapshot { readings: vec![Arc::new(reading)] }));
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page).expect("metrics have names");
@@ -122,5 +134,15 @@ fn cycle(bencher: Bencher<'_, '_>, (view, processes): (&str, u32)) {
     bencher.bench_local(|| {
         let reading = machine.collect();
         black_box(machine.page(reading)).len()
+    });
+}
+
+/// The same through the SDK's instruments and `opentelemetry-prometheus`.
+#[divan::bench(args = [("top", 100), ("top", 10_000), ("all", 100)], sample_count = 20)]
+fn reference(bencher: Bencher<'_, '_>, (view, processes): (&str, u32)) {
+    let mut machine = Machine::new(view, processes);
+    bencher.bench_local(|| {
+        let reading = machine.collect();
+        black_box(machine.reference(reading)).len()
     });
 }

@@ -36,7 +36,7 @@ prometheus:
   port: 123456
   bind_address: localhost:9464
   scope_labels: yes
-  resource_labels: host.name
+  resource_constant_labels: host.name
 otlp:
   endpoint: alloy:4317
   intervall: 30s
@@ -74,7 +74,7 @@ prometheus:
             "hostmeter.yaml:5: prometheus.port: expected a whole number from 0 to 65535, found 123456",
             r#"hostmeter.yaml:6: prometheus.bind_address: expected a host name or an IP address without a port, found "localhost:9464""#,
             r#"hostmeter.yaml:7: prometheus.scope_labels: expected true or false, found "yes""#,
-            r#"hostmeter.yaml:8: prometheus.resource_labels: expected a list of texts, found "host.name""#,
+            r#"hostmeter.yaml:8: prometheus.resource_constant_labels: expected a list of texts, found "host.name""#,
             r#"hostmeter.yaml:10: otlp.endpoint: expected an address such as http://localhost:4317, found "alloy:4317"; did you mean "http://alloy:4317"?"#,
             r#"hostmeter.yaml:11: otlp.intervall: unknown key; did you mean "interval"?"#,
             r#"hostmeter.yaml:12: otlp.interval: expected a duration from 1s to 1h, found "50ms""#,
@@ -126,8 +126,8 @@ fn a_file_that_is_no_configuration_is_told_in_a_line() {
         ("agent: {labels: {a: b, a: c}}", "hostmeter.yaml:1: agent.labels.a: stands on line 1 already"),
         ("otlp: {headers: {A: b, a: c}}", "hostmeter.yaml:1: otlp.headers.a: stands on line 1 already"),
         (
-            "prometheus: {resource_labels: [a, [b]]}",
-            "hostmeter.yaml:1: prometheus.resource_labels: expected a text, found a list",
+            "prometheus: {resource_constant_labels: [a, [b]]}",
+            "hostmeter.yaml:1: prometheus.resource_constant_labels: expected a text, found a list",
         ),
         (
             "collectors: {process: {cache: 1m}}",

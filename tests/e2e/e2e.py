@@ -35,6 +35,7 @@ GROUPS = {
     "endpoint": checks_endpoint.run,
     "late": checks_late.run,
     "faults": checks_faults.run,
+    "robust": checks_faults.robust,
     "roads": checks_roads.run,
 }
 

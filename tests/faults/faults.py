@@ -21,26 +21,29 @@ from pathlib import Path
 
 from row import ROWS, Run
 
-HERE = Path(__file__).resolve().parent
 AT_ONCE = 8
 # A world of its own; whatever is in it is killed with the process that made it, and that one with us.
 WORLD = ("setpriv", "--pdeathsig", "KILL",
          "unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(program=__file__, about=__doc__, rows_at_once=AT_ONCE):
+    """The rows beside `program`, which calls this and nothing else."""
+    program = Path(program).resolve()
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--long", action="store_true", help="the whole of the catalogue")
     parser.add_argument("--only", metavar="ID", action="append", help="rows whose names begin so; may be repeated")
-    parser.add_argument("--at-once", type=int, default=AT_ONCE, help=f"rows at the same time ({AT_ONCE})")
+    parser.add_argument("--at-once", type=int, default=rows_at_once,
+                        help=f"rows at the same time ({rows_at_once})")
     parser.add_argument("--keep", action="store_true", help="keep the directory with the logs")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--directory", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.program = program
     # The end-to-end test's ways to start and to end a program are ours too.
-    sys.path.append(str(HERE.parent / "e2e"))
-    for path in sorted(HERE.glob("checks_*.py")):
+    sys.path.append(str(program.parents[1] / "e2e"))
+    for path in sorted(program.parent.glob("checks_*.py")):
         importlib.import_module(path.stem)
     if options.row:
         return show(options)
@@ -71,7 +74,7 @@ def drive(options):
         rows = [row for row in rows if any(row.id.startswith(wanted) for wanted in options.only)]
         if not rows:
             sys.exit(f"no row begins with {' or '.join(options.only)}; there are: {' '.join(ROWS)}")
-    directory = Path(tempfile.mkdtemp(prefix="hostmeter-faults-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"hostmeter-{options.program.stem}-"))
     print(line("fault", "promised", "measured", ""), flush=True)
     all_figures = []
     try:
@@ -115,7 +118,7 @@ def one(row, directory, options, running):
     """Runs a row to its end, or to the end of its time."""
     own, begun = directory / row.id, time.monotonic()
     own.mkdir()
-    argv = [*WORLD, sys.executable, "-B", __file__, "--row", row.id, "--directory", own]
+    argv = [*WORLD, sys.executable, "-B", options.program, "--row", row.id, "--directory", own]
     with (own / "row.log").open("wb") as log:
         process = subprocess.Popen(argv + ["--long"] * options.long, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    start_new_session=True)

@@ -53,7 +53,7 @@ impl Plan {
         };
         let sources = self.specs.iter().map(|&spec| source(spec)).collect();
         let sampler = Arc::new(Sampler::start(host, sources, Arc::clone(&stats)).unwrap());
-        let page = Page::new(sampler, &resource, &self.settings).unwrap();
+        let page = Page::new(sampler, &resource, &self.settings);
         (root, Arc::new(Site::new(Arc::new(page), stats, resource, self.settings.budget)))
     }
 

@@ -8,7 +8,13 @@ mod limits;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod negotiation;
+#[cfg(test)]
 mod page;
+#[cfg(test)]
+mod reference;
+#[path = "../support/mod.rs"]
+mod support;
 #[cfg(test)]
 mod text;
 #[cfg(test)]

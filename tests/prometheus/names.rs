@@ -32,7 +32,7 @@ fn all() -> &'static [&'static Metric] {
 }
 
 #[test]
-fn the_bridge_names_every_metric_and_label_as_we_say_it_does() {
+fn every_metric_is_named_as_the_catalogue_says() {
     let spec: &'static Spec = Box::leak(Box::new(Spec {
         name: "every",
         about: "Every metric",

@@ -133,7 +133,7 @@ fn every_name_of_a_host_comes_through_unharmed() {
 }
 
 #[test]
-fn the_bridge_names_every_kind_and_unit_as_we_say_it_does() {
+fn every_kind_and_unit_has_its_name() {
     let families = families(&Plan::with(&SHAPES_SPEC).start());
     for metric in SHAPES {
         let name = name(metric);

@@ -10,11 +10,10 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::format::Format;
 use super::server::Site;
 use super::status;
 
-/// The format, as the specification writes it.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -65,14 +64,16 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
 }
 
 async fn metrics(site: &Site, headers: &HeaderMap) -> Answer {
-    let Some(page) = site.flights.get(budget(headers, site.budget)).await else {
+    let format = Format::negotiate(headers);
+    let Some(page) = site.flights.get(format.shape(), budget(headers, site.budget)).await else {
         let text = "the metrics were not ready in time; the status page at / says which collector is late\n";
         return plain(StatusCode::SERVICE_UNAVAILABLE, text);
     };
     let gzip = accepts_gzip(headers);
     let body = if gzip { page.gzip.clone() } else { page.plain() };
-    let mut answer = with(StatusCode::OK, METRICS, body);
-    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let mut answer = with(StatusCode::OK, PLAIN, body);
+    answer.headers_mut().insert(header::CONTENT_TYPE, format.content_type());
+    answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     if gzip {
         answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

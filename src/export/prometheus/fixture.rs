@@ -21,6 +21,6 @@ pub(super) fn site(specs: &[&'static Spec], host_name: &str) -> Site {
     let stats = Arc::new(Stats::default());
     let sources = specs.iter().map(|&spec| Source::new(spec)).collect();
     let sampler = Sampler::start(host, sources, Arc::clone(&stats)).unwrap();
-    let page = Page::new(Arc::new(sampler), &resource, &Settings::default()).unwrap();
+    let page = Page::new(Arc::new(sampler), &resource, &Settings::default());
     Site::new(Arc::new(page), stats, resource, Duration::from_secs(2))
 }

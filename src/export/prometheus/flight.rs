@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::bridge::{Page, Rendered};
+use super::format::Shape;
+use super::page::{Page, Rendered};
 
 /// Each flight holds a thread; further askers then join one that ends late and may get nothing.
 const MAX_FLIGHTS: usize = 4;
@@ -26,11 +27,13 @@ type Landed = Option<Option<Arc<Rendered>>>;
 /// The flights to one page.
 pub(super) struct Flights {
     page: Arc<Page>,
-    newest: Mutex<Option<Flight>>,
+    /// The last one for each shape.
+    newest: Mutex<Vec<Flight>>,
     under_way: Arc<AtomicUsize>,
 }
 
 struct Flight {
+    shape: Shape,
     ends: Instant,
     landed: watch::Receiver<Landed>,
 }
@@ -45,20 +48,20 @@ impl Flights {
     }
 
     /// A fresh page within `budget`; none where there is none by then, or where it could not be made.
-    pub(super) async fn get(&self, budget: Duration) -> Option<Arc<Rendered>> {
+    pub(super) async fn get(&self, shape: Shape, budget: Duration) -> Option<Arc<Rendered>> {
         let ends = Instant::now() + budget;
-        let mut landed = self.board(ends, budget);
+        let mut landed = self.board(shape, ends, budget);
         let seen = timeout_at(ends + GRACE, landed.wait_for(Option::is_some)).await.ok()?.ok()?;
         seen.clone().flatten()
     }
 
-    fn board(&self, ends: Instant, budget: Duration) -> watch::Receiver<Landed> {
+    fn board(&self, shape: Shape, ends: Instant, budget: Duration) -> watch::Receiver<Landed> {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         // Only this function starts flights, and under the lock, so the count cannot grow meanwhile.
         let full = self.under_way.load(Ordering::Relaxed) >= MAX_FLIGHTS;
-        let joined = newest.as_ref().filter(|flight| {
+        let joined = newest.iter().find(|flight| {
             let in_the_air = flight.landed.borrow().is_none() && flight.landed.has_changed().is_ok();
-            in_the_air && (flight.ends <= ends || full)
+            flight.shape == shape && in_the_air && (flight.ends <= ends || full)
         });
         if let Some(flight) = joined {
             return flight.landed.clone();
@@ -68,12 +71,13 @@ impl Flights {
         let (page, under_way) = (Arc::clone(&self.page), Arc::clone(&self.under_way));
         tokio::task::spawn_blocking(move || {
             let _seat = Seat(under_way);
-            let rendered = page.render(budget).inspect_err(|error| {
+            let rendered = page.render(shape, budget).inspect_err(|error| {
                 tracing::error!(%error, "the page of metrics could not be made");
             });
             land.send_replace(Some(rendered.ok()));
         });
-        *newest = Some(Flight { ends, landed: landed.clone() });
+        newest.retain(|flight| flight.shape != shape);
+        newest.push(Flight { shape, ends, landed: landed.clone() });
         landed
     }
 }
@@ -116,12 +120,12 @@ mod tests {
     async fn all_who_can_wait_as_long_share_one_flight() {
         let site = fixture::site(&[&SLOW], "web-1");
         let (first, second, third) = tokio::join!(
-            site.flights.get(Duration::from_secs(2)),
-            site.flights.get(Duration::from_secs(2)),
+            site.flights.get(Shape::default(), Duration::from_secs(2)),
+            site.flights.get(Shape::default(), Duration::from_secs(2)),
             async {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 assert_eq!(site.flights.under_way.load(Ordering::Relaxed), 1);
-                site.flights.get(Duration::from_secs(9)).await
+                site.flights.get(Shape::default(), Duration::from_secs(9)).await
             },
         );
         let first = first.unwrap();
@@ -135,7 +139,7 @@ mod tests {
             .rev()
             .map(|hundreds| {
                 let budget = Duration::from_millis(100 * hundreds);
-                site.flights.board(Instant::now() + budget, budget)
+                site.flights.board(Shape::default(), Instant::now() + budget, budget)
             })
             .collect();
         assert_eq!(site.flights.under_way.load(Ordering::Relaxed), MAX_FLIGHTS);

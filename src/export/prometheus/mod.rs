@@ -1,33 +1,36 @@
 //! The way out that Prometheus asks: a page in its text format, over HTTP.
 //!
 //! ```text
-//!   socket ─▶ server ─▶ connection ─▶ answer ─┬▶ flight ─▶ bridge ─▶ lane
+//!   socket ─▶ server ─▶ connection ─▶ answer ─┬▶ flight ─▶ page ─▶ text
 //!             (who may)  (how long)   (what)  └▶ status
 //! ```
 //!
 //! The page is made when it is asked for, so its values are fresh; all who ask at the same time share one.
-//! The format is `text/plain; version=0.0.4` whatever `Accept` says: every Prometheus reads it, and there is
-//! nothing of ours that only another format could say.
+//! `Accept` chooses the format: the text format 0.0.4 or 1.0.0, or OpenMetrics, by the specification of
+//! OpenTelemetry's Prometheus exporter 1.60.
 
 mod answer;
 mod bind;
-mod bridge;
 mod connection;
-mod direct;
 #[cfg(test)]
 mod fixture;
 mod flight;
+mod format;
 mod html;
 mod names;
+mod page;
 mod server;
 mod status;
+mod text;
 
 use std::time::Duration;
 
 pub use bind::{BindError, Server};
-pub use bridge::{Page, Rendered};
-pub use names::name;
+pub use format::Shape;
+pub use names::{Strategy, name};
+pub use page::{Page, Rendered};
 pub use server::Site;
+pub use text::Writer;
 
 /// How the page is served.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct Settings {
     pub bind_address: String,
     /// The port; 0 is any that is free, the same at all addresses.
     pub port: u16,
+    /// What names look like.
+    pub strategy: Strategy,
     /// Whether every series has `otel_scope_*` labels. The specification has them on by default; here they
     /// are off, because all series are of one scope: three labels on each would be a third of the page, and
     /// tell nothing that `target_info` does not.
@@ -54,6 +59,7 @@ impl Default for Settings {
             // The specification's defaults.
             bind_address: "localhost".to_owned(),
             port: 9464,
+            strategy: Strategy::default(),
             scope_labels: false,
             resource_labels: Vec::new(),
             // Longer than a cycle of the sampler may take, so that what misses the page is what hangs.

@@ -1,33 +1,190 @@
 //! What a metric and an attribute are called on a page.
 //!
-//! By the rules of OpenTelemetry's "Prometheus and OpenMetrics compatibility": what is neither letter nor
-//! digit becomes `_`, the unit is appended as a word, a counter ends in `_total`. The bridge names the series
-//! by itself; [`name`] says beforehand what it will do, for the status page and the catalogue.
+//! By the rules of OpenTelemetry's "Prometheus and OpenMetrics compatibility": the unit is appended as words, a
+//! counter ends in `_total`, and what is neither letter nor digit becomes `_`, unless the user's [`Strategy`] keeps
+//! it. What is left that the reader of the page cannot take, his [`Escaping`] takes away
+//! (Prometheus, "Escaping schemes").
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::metric::{Kind, Metric};
 
-/// The name of a metric on the page: `system.cpu.time` in `s` is `system_cpu_time_seconds_total`.
-pub fn name(metric: &Metric) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' };
-    let mut name: String = metric.name.chars().map(keep).collect();
-    if let Some(word) = unit(metric.unit) {
-        name.push('_');
-        name.push_str(word);
-    }
-    if metric.kind == Kind::Counter {
-        name.push_str("_total");
-    }
-    name
+/// What names look like before a reader has his say: the translation strategies of the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strategy {
+    /// `system_cpu_time_seconds_total`
+    #[default]
+    UnderscoreEscapingWithSuffixes,
+    /// `system_cpu_time`
+    UnderscoreEscapingWithoutSuffixes,
+    /// `system.cpu.time_seconds_total`
+    NoUtf8EscapingWithSuffixes,
+    /// `system.cpu.time`
+    NoTranslation,
 }
 
-/// The word for a unit; annotations such as `{process}` have none.
-fn unit(unit: &str) -> Option<&'static str> {
+impl Strategy {
+    fn underscores(self) -> bool {
+        matches!(self, Self::UnderscoreEscapingWithSuffixes | Self::UnderscoreEscapingWithoutSuffixes)
+    }
+
+    fn suffixes(self) -> bool {
+        matches!(self, Self::UnderscoreEscapingWithSuffixes | Self::NoUtf8EscapingWithSuffixes)
+    }
+}
+
+/// What becomes of characters that Prometheus did not take in names before version 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Escaping {
+    /// They become `_`.
+    #[default]
+    Underscores,
+    /// They stay.
+    AllowUtf8,
+    /// A dot becomes `_dot_`, `_` becomes `__`, and so do the others.
+    Dots,
+    /// The name begins with `U__`, and they become their number: `_2e_`.
+    Values,
+}
+
+impl Escaping {
+    /// The scheme of a name in `Accept`.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        [Self::Underscores, Self::AllowUtf8, Self::Dots, Self::Values].into_iter().find(|e| e.name() == name)
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Underscores => "underscores",
+            Self::AllowUtf8 => "allow-utf-8",
+            Self::Dots => "dots",
+            Self::Values => "values",
+        }
+    }
+
+    fn apply(self, name: &str) -> String {
+        match self {
+            Self::AllowUtf8 => name.to_owned(),
+            Self::Underscores => label(name),
+            Self::Dots => {
+                let escape = |(at, c): (usize, char)| match c {
+                    '.' => "_dot_".to_owned(),
+                    c if c != '_' && is_plain(at, c) => c.to_string(),
+                    _ => "__".to_owned(),
+                };
+                name.chars().enumerate().map(escape).collect()
+            }
+            Self::Values if is_legacy(name) => name.to_owned(),
+            Self::Values => name.chars().enumerate().fold("U__".to_owned(), |mut out, (at, c)| {
+                // Writing to a string does not fail.
+                let _ = match c {
+                    '_' => write!(out, "__"),
+                    c if is_plain(at, c) => write!(out, "{c}"),
+                    c => write!(out, "_{:x}_", u32::from(c)),
+                };
+                out
+            }),
+        }
+    }
+}
+
+fn is_plain(at: usize, c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || (at > 0 && c.is_ascii_digit())
+}
+
+/// Whether every Prometheus takes this as a name.
+pub(super) fn is_legacy(name: &str) -> bool {
+    !name.is_empty() && name.chars().enumerate().all(|(at, c)| is_plain(at, c))
+}
+
+/// How names are written for one kind of reader.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Names {
+    pub strategy: Strategy,
+    pub escaping: Escaping,
+}
+
+impl Names {
+    /// The name of a metric.
+    pub(super) fn metric(self, metric: &Metric) -> String {
+        let mut name = metric.name.to_owned();
+        if let Some(words) = self.unit(metric) {
+            name.push('_');
+            name.push_str(&words);
+        }
+        if metric.kind == Kind::Counter && self.strategy.suffixes() && !name.ends_with("total") {
+            name.push_str("_total");
+        }
+        self.translate(&name)
+    }
+
+    /// The words of a metric's unit that its name ends in; none where the name says it already, or nothing.
+    pub(super) fn unit(self, metric: &Metric) -> Option<String> {
+        let words = unit(metric.unit, metric.kind).filter(|_| self.strategy.suffixes())?;
+        let said = metric.name.ends_with(&words);
+        (!said).then_some(words)
+    }
+
+    /// The name of an attribute.
+    pub(super) fn label(self, attribute: &str) -> String {
+        // `__` is reserved, and an empty name is none.
+        if attribute.is_empty() || attribute.starts_with("__") {
+            label(attribute)
+        } else {
+            self.translate(attribute)
+        }
+    }
+
+    fn translate(self, name: &str) -> String {
+        if self.strategy.underscores() {
+            self.escaping.apply(&label(name))
+        } else {
+            self.escaping.apply(name)
+        }
+    }
+}
+
+/// The name of a metric on the page as it is by default: `system.cpu.time` in `s` is
+/// `system_cpu_time_seconds_total`.
+pub fn name(metric: &Metric) -> String {
+    Names::default().metric(metric)
+}
+
+/// The words for a unit of UCUM; annotations such as `{process}` have none.
+fn unit(unit: &str, kind: Kind) -> Option<String> {
+    match unit.split_once('/') {
+        None if unit == "1" => (kind == Kind::Gauge).then(|| "ratio".to_owned()),
+        None => word(unit).map(str::to_owned),
+        Some((what, per)) => {
+            let per = match per {
+                "s" => "second",
+                "m" | "min" => "minute",
+                "h" => "hour",
+                "d" => "day",
+                _ => return word(what).map(str::to_owned),
+            };
+            // `{operation}/s` is operations per second, and the name says of what.
+            let what = word(what).map(|what| format!("{what}_")).unwrap_or_default();
+            Some(format!("{what}per_{per}"))
+        }
+    }
+}
+
+fn word(unit: &str) -> Option<&'static str> {
     Some(match unit {
+        "d" => "days",
+        "h" => "hours",
+        "min" => "minutes",
         "s" => "seconds",
+        "ms" => "milliseconds",
+        "us" => "microseconds",
+        "ns" => "nanoseconds",
         "By" => "bytes",
-        "1" => "ratio",
+        "KiBy" => "kibibytes",
+        "MiBy" => "mebibytes",
+        "GiBy" => "gibibytes",
         "%" => "percent",
         "Hz" => "hertz",
         "Cel" => "celsius",
@@ -41,16 +198,17 @@ fn unit(unit: &str) -> Option<&'static str> {
 
 /// The attributes of a resource under names that are labels.
 ///
-/// Names are the user's. The bridge lets a leading digit, a colon and the reserved `__` through, and one such
-/// label makes Prometheus refuse the whole page. Where two names become one label, their values are joined
-/// by `;`, as the compatibility rules ask.
-pub(super) fn labels<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+/// Where two names become one label, their values are joined by `;`, as the compatibility rules ask.
+pub(super) fn labels<'a>(
+    names: Names,
+    attributes: impl Iterator<Item = (&'a str, &'a str)>,
+) -> BTreeMap<String, String> {
     let mut attributes: Vec<_> = attributes.collect();
     attributes.sort_unstable();
     let mut labels = BTreeMap::<String, String>::new();
     for (name, value) in attributes {
         labels
-            .entry(label(name))
+            .entry(names.label(name))
             .and_modify(|values| {
                 values.push(';');
                 values.push_str(value);
@@ -60,7 +218,8 @@ pub(super) fn labels<'a>(attributes: impl Iterator<Item = (&'a str, &'a str)>) -
     labels
 }
 
-/// The label of an attribute.
+/// The name of a label that every Prometheus takes. Names of a resource are the user's: a leading digit, a colon
+/// or the reserved `__` would make it refuse the whole page.
 pub(super) fn label(attribute: &str) -> String {
     let mut label = String::with_capacity(attribute.len() + 1);
     for c in attribute.chars() {
@@ -104,7 +263,7 @@ mod tests {
 
     #[test]
     fn values_of_names_that_become_one_label_are_joined() {
-        let joined = labels([("a_b", "2"), ("a.b", "1"), ("c", "3")].into_iter());
+        let joined = labels(Names::default(), [("a_b", "2"), ("a.b", "1"), ("c", "3")].into_iter());
         assert_eq!(joined, BTreeMap::from([("a_b".into(), "1;2".into()), ("c".into(), "3".into())]));
     }
 

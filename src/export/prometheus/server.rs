@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::bind::Server;
 use super::connection::{Heart, Pulse, discard, serve};
 use super::flight::Flights;
-use super::{Limits, Page};
+use super::{Limits, Page, Shape};
 use crate::resource::Resource;
 use crate::stats::Stats;
 
@@ -115,7 +115,7 @@ impl Server {
 async fn make_first_pages(mut site: watch::Receiver<Arc<Site>>) {
     loop {
         let current = Arc::clone(&site.borrow_and_update());
-        current.flights.get(current.budget).await;
+        current.flights.get(Shape::default(), current.budget).await;
         drop(current);
         if site.changed().await.is_err() {
             return;

@@ -8,9 +8,9 @@ use std::fmt::{self, Write};
 use crate::collectors::{ALL, Spec};
 use crate::stats::{CollectorStats, Counts, ExportStats};
 
-use super::bridge::Page;
 use super::html::{Text, ago, bytes, span};
 use super::names;
+use super::page::Page;
 use super::server::Site;
 
 /// How a collector is.

@@ -46,7 +46,7 @@ impl Collector for TwoDisks {
 /// An agent that has run once, and whose counters then tell of the other collectors.
 fn site(change: impl FnOnce(&mut Counts)) -> Site {
     let site = fixture::site(&[&GOOD], "web-1 <b>");
-    site.flights.page().render(Duration::from_secs(2)).unwrap();
+    site.flights.page().render(super::super::Shape::default(), Duration::from_secs(2)).unwrap();
     change(&mut site.stats.lock());
     site
 }
