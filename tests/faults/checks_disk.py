@@ -132,7 +132,7 @@ def agent_killed(run):
             settled(arrived, healed)
             gone(run, subject)
             # A tick that was being written when it died, or while it was not there, is none of the disk's.
-            finish(run, subject, arrived, duplicates=kills, lost=2 * kills)
+            finish(run, subject, arrived, duplicates=kills, lost=kills)
     there = {request.digest for request in arrived.all()}
     run.at_least("batches found on disk after a kill", kills, len(kept))
     run.same("of these lost", 0, len(kept - there))
