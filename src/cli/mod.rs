@@ -7,6 +7,7 @@ mod configuration;
 mod log;
 mod once;
 mod run;
+mod sandbox;
 pub mod table;
 
 use std::ffi::OsString;

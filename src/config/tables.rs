@@ -57,6 +57,15 @@ static AGENT: Section = Section {
         ]),
         Setting::new("log_format", Kind::OneOf(&["text", "json"]), "text", "text for people, json for machines."),
         Setting::new(
+            "sandbox",
+            Kind::Bool,
+            "true",
+            "Give away at the start what the agent does not need, as far as the kernel can: capabilities, and for \
+             the threads that speak with the network all files but the system's own and those that are named \
+             here, writing outside of the queue, and running programs (Landlock). What a reload brings beyond \
+             that takes a restart.",
+        ),
+        Setting::new(
             "labels",
             Kind::Labels,
             "{}",
@@ -297,7 +306,8 @@ static QUEUE: Section = Section {
 
 static RESOURCE_LIMITS: Section = Section {
     name: "resource_limits",
-    about: "Ceilings of the agent's own use. This release accepts and shows them, and does not enforce them.",
+    about: "Ceilings of the agent's own use. Above one it reads dear collectors less often and shows no process \
+            alone, until it is well below again; hostmeter.limit.step tells.",
     settings: &[
         Setting::new(
             "cpu_percent",

@@ -38,6 +38,8 @@ pub struct Agent {
     pub log_level: Level,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// Whether the process gives away what it does not need.
+    pub sandbox: bool,
     /// The user's own resource attributes. Their names can be labels, and no two become the same one.
     pub labels: BTreeMap<String, String>,
     /// The root directory of the host to read; none: found by itself.
