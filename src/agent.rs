@@ -222,6 +222,11 @@ impl Push {
         Ok(Self { lane, queue, settings })
     }
 
+    /// Why the queue's directory cannot be used, where there is one.
+    pub fn trouble(&self) -> Option<&str> {
+        self.queue.trouble()
+    }
+
     /// What waits already.
     pub fn waiting(&self) -> queue::Usage {
         self.queue.usage(queue::Moment::now())
