@@ -12,7 +12,7 @@ use crate::collectors::{self, Section};
 use crate::config::{self, Config, Environment, VmId};
 use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane};
-use crate::export::prometheus::{self, BindError, Page, Server, Site, Strategy};
+use crate::export::prometheus::{self, BindError, Door, Page, Server, Site, Strategy, WebError};
 use crate::host::{self, Host};
 use crate::queue::{self, Queue};
 use crate::resource::{Given, Resource};
@@ -41,6 +41,9 @@ pub enum BuildError {
     /// Another process has the queue's directory.
     #[error(transparent)]
     Queue(#[from] queue::InUse),
+    /// The web configuration file cannot be used.
+    #[error("prometheus.web_config_file: {0}")]
+    Web(#[from] WebError),
     /// The port cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -52,7 +55,10 @@ pub enum BuildError {
 impl BuildError {
     /// Whether another configuration is the remedy.
     pub fn is_configuration(&self) -> bool {
-        matches!(self, BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_))
+        matches!(
+            self,
+            BuildError::Root { .. } | BuildError::Collector(_) | BuildError::Otlp(_) | BuildError::Web(_)
+        )
     }
 }
 
@@ -114,6 +120,7 @@ fn sources(config: &Config) -> Vec<Source> {
 pub struct Pull {
     server: Server,
     page: Arc<Page>,
+    door: Arc<Door>,
 }
 
 /// The way out that pushes, not yet pushing.
@@ -148,9 +155,9 @@ impl Agent {
         let Self { measuring, pull, push } = self;
         let Measuring { stats, resource, .. } = measuring;
         let pulling = async {
-            let Some(Pull { server, page }) = pull else { return Ok(()) };
+            let Some(Pull { server, page, door }) = pull else { return Ok(()) };
             let budget = prometheus::Settings::default().budget;
-            let site = Arc::new(Site::new(page, Arc::clone(&stats), resource.clone(), budget));
+            let site = Arc::new(Site::new(page, Arc::clone(&stats), resource.clone(), budget).behind(door));
             // The sender is kept for as long as the server runs: a reload puts the next site into it.
             let (_site, sites) = watch::channel(site);
             server.run(sites, asked_to_stop(shutdown.clone())).await
@@ -174,9 +181,18 @@ async fn asked_to_stop(mut shutdown: watch::Receiver<bool>) {
 impl Pull {
     fn build(config: &config::Prometheus, measuring: &Measuring) -> Result<Self, BuildError> {
         let settings = pull_settings(config);
+        let door = Arc::new(match &config.web_config_file {
+            Some(file) => Door::guarded(file)?,
+            None => Door::open(),
+        });
         let server = Server::bind(&settings)?;
         let page = Arc::new(Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings));
-        Ok(Self { server, page })
+        Ok(Self { server, page, door })
+    }
+
+    /// How it is asked: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.door.is_encrypted() { "https" } else { "http" }
     }
 
     /// Where it listens.
@@ -190,6 +206,11 @@ pub(crate) fn pull_settings(config: &config::Prometheus) -> prometheus::Settings
     prometheus::Settings {
         bind_address: config.bind_address.clone(),
         port: config.port,
+        listen: config
+            .listen
+            .iter()
+            .map(|address| (address.host.clone(), address.port.unwrap_or(config.port)))
+            .collect(),
         strategy: match config.translation_strategy {
             config::Strategy::UnderscoreEscapingWithSuffixes => Strategy::UnderscoreEscapingWithSuffixes,
             config::Strategy::UnderscoreEscapingWithoutSuffixes => {

@@ -81,7 +81,8 @@ fn ways_out(agent: &Agent, config: &Config, out: &mut String) {
     let prometheus = agent.pull.as_ref().map_or_else(
         || "off   prometheus.enabled is false".to_owned(),
         |pull| {
-            let at: Vec<_> = pull.addresses().iter().map(|at| format!("http://{at}/metrics")).collect();
+            let scheme = pull.scheme();
+            let at: Vec<_> = pull.addresses().iter().map(|at| format!("{scheme}://{at}/metrics")).collect();
             format!("on    {}", at.join(" "))
         },
     );

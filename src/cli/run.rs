@@ -84,7 +84,7 @@ fn introduce(agent: &Agent, config: &Config, file: Option<&Path>) {
     tracing::info!(on = names(on), off = names(off), "collectors");
     if let Some(pull) = &agent.pull {
         let addresses = pull.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        tracing::info!(addresses, "prometheus: serves /metrics");
+        tracing::info!(addresses, scheme = pull.scheme(), "prometheus: serves /metrics");
     } else {
         tracing::info!("prometheus: off (prometheus.enabled or OTEL_METRICS_EXPORTER)");
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Prometheus, Web, read_web};
 use crate::confine::{self, Files, Privileges};
 use crate::host::Host;
 
@@ -20,7 +20,8 @@ const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// capabilities are left; none where it is switched off.
 pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
     let privileges = Privileges {
-        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        low_port: config.prometheus.enabled
+            && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
         foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
     };
     config.agent.sandbox.then(|| confine::drop_privileges(privileges))
@@ -47,8 +48,13 @@ fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
         otlp.bearer_token_file.as_deref(),
         otlp.headers_file.as_deref(),
     ];
+    let web = config.prometheus.web_config_file.as_deref();
+    // One that is not good is told where the endpoint is built, and then nothing runs.
+    let of_web = web.and_then(|file| read_web(file).ok());
+    let of_web = of_web.iter().flat_map(Web::files);
     // The directory and not the file, because who renews a file puts another one in its place.
-    let around = named.into_iter().flatten().map(|path| directory_of(path).to_path_buf());
+    let around =
+        named.into_iter().flatten().chain(web).chain(of_web).map(|path| directory_of(path).to_path_buf());
     let certificates = CERTIFICATES.iter().filter_map(|name| variable(name)).map(PathBuf::from);
     let mut read: Vec<PathBuf> =
         OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
@@ -60,6 +66,12 @@ fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
     // A rule is of the directory that is there now; what is to make one anew needs the one around it.
     write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
     Files { read, write }
+}
+
+/// Where the endpoint listens.
+fn ports(endpoint: &Prometheus) -> impl Iterator<Item = u16> {
+    let listed = endpoint.listen.iter().filter_map(|address| address.port);
+    listed.chain([endpoint.port])
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -90,16 +102,24 @@ mod tests {
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
         let config = config(
-            "agent: {root: /rootfs}\nqueue: {directory: /data/queue}\n\
+            "agent: {root: /rootfs}\nprometheus: {web_config_file: /srv/web/web.yaml}\n\
+             queue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
         let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
         let files = files(&config, Some(Path::new("hostmeter.yaml")), variable);
-        for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
+        for path in ["/etc", "/srv/tls", "/srv/web", "/srv/roots.pem", ".", "/rootfs/proc"] {
             assert!(files.read.contains(&path.into()), "{path}: {:?}", files.read);
         }
         assert!(!files.read.contains(&"/rootfs".into()) && !files.read.contains(&"/".into()));
         assert_eq!(files.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn every_port_counts() {
+        let least = |text: &str| ports(&config(text).prometheus).min();
+        assert_eq!(least("prometheus: {listen: ['[::1]:80', '127.0.0.1']}"), Some(80));
+        assert_eq!(least("prometheus: {listen: ['127.0.0.1']}"), Some(9464));
     }
 
     #[test]

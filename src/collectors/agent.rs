@@ -7,7 +7,7 @@ use crate::host::{Error, Host};
 use crate::metric::{Attribute, Attributes, Metric, Reading, ValueType::Double, ValueType::Int};
 use crate::stats::{CollectorStats, Counts, Stats};
 
-use super::{Collector, Spec};
+use super::{Collector, Spec, Turn};
 
 const COLLECTOR: Attribute = Attribute::open("hostmeter.collector");
 const ERROR_TYPE: Attribute =
@@ -84,6 +84,10 @@ struct Agent {
 }
 
 impl Collector for Agent {
+    fn turn(&self) -> Turn {
+        Turn::Last
+    }
+
     fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
         // These counters begin with the agent, not with the host.
         out.start = self.stats.start;

@@ -6,7 +6,7 @@
 use super::known::{self, CollectorSchema};
 use super::layer::Layer;
 use super::load::Text;
-use super::problem::Problems;
+use super::problem::{Problem, Problems};
 use super::tables::{HTTP_PROTOBUF, OTLP_ENDPOINT, OTLP_PROTOCOL, PROMETHEUS_DIALECT};
 use super::yaml::{self, Data, Key, Node};
 use super::{check, cross, render};
@@ -31,7 +31,9 @@ const MOVED: [(&str, &[&str]); 5] = [
 
 /// Makes a file of ours of an older one.
 pub fn import(collectors: &[CollectorSchema], file: Text<'_>) -> Result<Imported, Problems> {
-    let refused = |place: &str, message: &str| Problems::one(format!("{}:{place}", file.name), message);
+    let refused = |place: &str, message: &str| {
+        Problems::one(Problem::new(format!("{}:{place}", file.name), "", message))
+    };
     let root = yaml::parse(file.text).map_err(|fault| refused(&fault.place, &fault.message))?;
     let Data::Map(entries) = root.data else {
         return Err(refused("1", "expected keys such as \"collectors\" or \"collection_interval\""));

@@ -114,6 +114,7 @@ impl Driver {
                 record_timeout(&self.stats, slot);
             }
         }
+        jobs.make_contiguous().sort_by_key(|job| job.collector.turn());
         let places = jobs.iter().map(|job| job.place).collect();
         let mut waiting = Waiting { jobs: places, queue: Arc::new(Mutex::new(jobs)) };
         self.start_worker(&mut waiting);

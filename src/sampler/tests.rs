@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use crate::collectors::Turn;
 use crate::host::Error;
 use crate::metric::ValueType::Double;
 
@@ -16,6 +17,7 @@ enum Behaviour {
     FailsInPart,
     Panics,
     Hangs,
+    Waits,
 }
 
 impl Collector for Behaviour {
@@ -26,6 +28,7 @@ impl Collector for Behaviour {
             }
             Behaviour::Fails => return host.read("proc/nothing").map(drop),
             Behaviour::FailsInPart => out.part(|_| host.read("proc").map(drop)),
+            Behaviour::Waits => std::thread::sleep(Duration::from_millis(500)),
             Behaviour::Panics => panic!("on purpose"),
             Behaviour::Hangs => {
                 while HELD.load(Ordering::SeqCst) {
@@ -35,6 +38,10 @@ impl Collector for Behaviour {
         }
         out.push(&VALUE, vec![], 1.0);
         Ok(())
+    }
+
+    fn turn(&self) -> Turn {
+        if matches!(self, Behaviour::Waits) { Turn::Late } else { Turn::Early }
     }
 }
 
@@ -54,6 +61,7 @@ spec!(FAILS, "fails", Fails);
 spec!(PART, "part", FailsInPart);
 spec!(PANICS, "panics", Panics);
 spec!(HANGS, "hangs", Hangs);
+spec!(WAITS, "waits", Waits);
 
 fn start(specs: &[&'static Spec]) -> (tempfile::TempDir, Sampler, Arc<Stats>) {
     let dir = tempfile::tempdir().unwrap();
@@ -106,6 +114,12 @@ fn an_error_and_a_panic_leave_the_others_whole() {
     assert_eq!(errors("panics"), [("panic", 2)], "a collector that panicked is built anew");
     assert_eq!(errors("part"), [("io", 2)]);
     assert!(counts["part"].up && !counts["panics"].up);
+}
+
+#[test]
+fn whoever_is_in_a_hurry_has_all_but_those_that_may_have_to_wait() {
+    let (_dir, sampler, _) = start(&[&WAITS, &COUNTS, &PART]);
+    assert_eq!(names(&sampler.snapshot(Duration::from_millis(100))), ["counts", "part"]);
 }
 
 #[test]

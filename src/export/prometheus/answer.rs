@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::door::Refusal;
 use super::format::Format;
 use super::server::Site;
 use super::status;
@@ -19,6 +20,9 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// What Prometheus says of its patience, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// What a client without a password is asked for (RFC 7617).
+const CHALLENGE: &str = "Basic realm=\"hostmeter\", charset=\"UTF-8\"";
 
 /// What is left of that patience for the way back.
 const MARGIN: f64 = 0.5;
@@ -60,6 +64,23 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
         "/-/ready" if site.flights.page().last().is_some() => plain(StatusCode::OK, "ready\n"),
         "/-/ready" => plain(StatusCode::SERVICE_UNAVAILABLE, "the first collection has not ended yet\n"),
         _ => with(StatusCode::OK, HTML, status::render(site).into()),
+    }
+}
+
+/// Answers a request that is not let in. The text says nothing of why.
+pub(super) fn refuse(refusal: Refusal) -> Answer {
+    match refusal {
+        Refusal::Unauthorized => {
+            let mut answer = plain(StatusCode::UNAUTHORIZED, "unauthorized\n");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+            answer
+        }
+        Refusal::TooMany => {
+            let mut answer =
+                plain(StatusCode::TOO_MANY_REQUESTS, "too many requests; try again in a while\n");
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            answer
+        }
     }
 }
 

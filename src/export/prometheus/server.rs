@@ -1,8 +1,8 @@
 //! Who is served: the accept loop, and how many connections there may be.
 //!
 //! Where there are too many, the one that has been without a request longest makes room for the newcomer, so
-//! that neither idle connections nor a flood of half requests keeps Prometheus out. Where all are being
-//! served, the newcomer is told to come again.
+//! that neither idle connections, nor a flood of half requests, nor clients that do not read keep Prometheus
+//! out. Where all are being served, the newcomer is told to come again.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::bind::Server;
 use super::connection::{Heart, Pulse, discard, serve};
+use super::door::Door;
 use super::flight::Flights;
 use super::{Limits, Page, Shape};
 use crate::resource::Resource;
@@ -46,12 +47,18 @@ pub struct Site {
     pub(super) stats: Arc<Stats>,
     pub(super) resource: Resource,
     pub(super) budget: Duration,
+    pub(super) door: Arc<Door>,
 }
 
 impl Site {
     /// The pages of one configuration; `budget` as in [`super::Settings::budget`].
     pub fn new(page: Arc<Page>, stats: Arc<Stats>, resource: Resource, budget: Duration) -> Self {
-        Self { flights: Flights::new(page), stats, resource, budget }
+        Self { flights: Flights::new(page), stats, resource, budget, door: Arc::new(Door::open()) }
+    }
+
+    /// The same behind a door of its own.
+    pub fn behind(self, door: Arc<Door>) -> Self {
+        Self { door, ..self }
     }
 }
 
@@ -63,8 +70,9 @@ impl Server {
         site: watch::Receiver<Arc<Site>>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        if self.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
-            tracing::warn!("metrics are served to the network, without encryption and without a password");
+        let to_network = self.local_addrs().iter().any(|address| !address.ip().is_loopback());
+        if let Some(lacking) = site.borrow().door.lacks().filter(|_| to_network) {
+            tracing::warn!("metrics are served to the network, {lacking} (prometheus.web_config_file)");
         }
         let listeners: Vec<TcpListener> =
             self.listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
@@ -161,8 +169,9 @@ impl Guests {
     fn welcome(&mut self, stream: TcpStream, address: IpAddr) {
         if !self.has_room_for(address) {
             let farewells = self.tasks.len() - self.served.len();
-            if farewells < MAX_FAREWELLS {
-                self.tasks.spawn(turn_away(stream));
+            // Who expects a handshake takes a text for a broken one.
+            if farewells < MAX_FAREWELLS && !self.site.borrow().door.is_encrypted() {
+                self.tasks.spawn(turn_away(stream, FULL));
             }
             return;
         }
@@ -180,7 +189,7 @@ impl Guests {
         self.served.len() < self.limits.connections || self.dismiss_quietest(|_| true)
     }
 
-    /// Closes the connection that has been without a request longest; false where there is none such.
+    /// Closes the connection that has been quiet longest; false where there is none such.
     fn dismiss_quietest(&mut self, eligible: impl Fn(&Guest) -> bool) -> bool {
         let quiet = self.served.iter().filter(|(_, guest)| eligible(guest));
         let quietest = quiet
@@ -205,9 +214,10 @@ impl Guests {
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+/// Answers a client without having read what it asks.
+pub(super) async fn turn_away(mut stream: TcpStream, text: &'static [u8]) {
     let farewell = async {
-        stream.write_all(FULL).await?;
+        stream.write_all(text).await?;
         stream.shutdown().await?;
         // The client's request must have come before the connection is closed, or it would reset it.
         stream.readable().await
@@ -235,7 +245,8 @@ mod tests {
     }
 
     fn guests(limits: Limits) -> Guests {
-        Guests::new(limits, watch::channel(Arc::new(fixture::site(&[], "web-1"))).1)
+        let site = watch::channel(Arc::new(fixture::site(&[], "web-1"))).1;
+        Guests::new(limits, site)
     }
 
     #[tokio::test]
