@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +35,24 @@ fn page(host: &str, dialect: Dialect) -> String {
     let page = Page::new(Arc::clone(&sampler), &resource, &settings);
     // Rates, and what the agent says of its collectors, need two readings.
     sampler.snapshot(BUDGET);
+    work(root.path());
     std::thread::sleep(FRESH + Duration::from_millis(50));
     let rendered = page.render(Shape::default(), BUDGET).expect("it is rendered");
     String::from_utf8(rendered.plain().to_vec()).expect("UTF-8")
+}
+
+/// Every CPU works for a second and rests for three.
+fn work(root: &Path) {
+    let path = root.join("proc/stat");
+    let stat = std::fs::read_to_string(&path).expect("the recording has it");
+    let line = |line: &str| {
+        let mut fields: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+        for (at, ticks) in [(1, 100), (4, 300)].into_iter().filter(|_| line.starts_with("cpu")) {
+            fields[at] = (fields[at].parse::<u64>().expect("ticks") + ticks).to_string();
+        }
+        fields.join(" ") + "\n"
+    };
+    std::fs::write(path, stat.lines().map(line).collect::<String>()).expect("it can be written");
 }
 
 /// The names of the page with the names of their labels.
@@ -105,4 +121,27 @@ fn every_name_and_label_of_the_older_agent_is_there_and_no_other() {
     let missing: Vec<_> = expected.difference(&told).filter(|row| !row.starts_with("disk_usage")).collect();
     assert_eq!(missing, [""; 0]);
     assert_eq!(told.difference(&expected).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn the_values_are_those_that_psutil_computes() {
+    let page = page("vm", Dialect::Both);
+    let value = |series: &str| -> f64 {
+        let line =
+            page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        let line = line.unwrap_or_else(|| panic!("{series}\n{page}"));
+        line.rsplit_once(' ').expect("a value").1.parse().expect("a number")
+    };
+    let near = |series: &str, expected: f64| {
+        assert!((value(series) - expected).abs() < 1e-6, "{series}: {}", value(series))
+    };
+    near("cpu_usage_percent", 25.0);
+    near("cpu_usage_percent_per_core{core=\"1\"}", 25.0);
+    near("cpu_time_seconds{mode=\"user\"}", value("system_cpu_time_seconds_total{cpu_mode=\"user\"}"));
+    near("memory_used_bytes", value("memory_total_bytes") - value("memory_available_bytes"));
+    near("memory_usage_percent", 100.0 * value("memory_used_bytes") / value("memory_total_bytes"));
+    near("cpu_load_average{period=\"5m\"}", value("system_cpu_load_average_5m"));
+    near("agent_info{version=\"1.2.3\",hostname=\"web-1\"}", 1.0);
+    near("agent_collector_status{collector=\"cpu\"}", 1.0);
+    near("agent_collector_errors_total{collector=\"cpu\"}", 0.0);
 }

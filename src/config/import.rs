@@ -58,7 +58,7 @@ pub fn import(collectors: &[CollectorSchema], file: Text<'_>) -> Result<Imported
         ));
         put(&mut tree, &OTLP_PROTOCOL, root.line, scalar(root.line, HTTP_PROTOBUF));
     }
-    if !pushes && !is_ours {
+    if !pushes && !is_ours && get(&tree, &PROMETHEUS_DIALECT).is_none() {
         notes.push(
             "prometheus.dialect is classic, so that the names on /metrics stay; remove it for those of OpenTelemetry"
                 .to_owned(),
@@ -93,14 +93,21 @@ fn finish(
 
 /// The endpoint of a receiver by HTTP, where no protocol is said.
 fn posted(tree: &[(Key, Node)]) -> Option<String> {
-    let otlp = tree.iter().find(|(key, _)| key.name == OTLP_ENDPOINT[0])?;
-    let Data::Map(otlp) = &otlp.1.data else { return None };
-    let of = |name: &str| otlp.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.data);
-    match (of(OTLP_ENDPOINT[1]), of(OTLP_PROTOCOL[1])) {
-        (Some(Data::Scalar(endpoint)), None) => {
-            let path = endpoint.split_once("://")?.1.split_once('/')?.1;
-            (!path.is_empty()).then(|| endpoint.clone())
-        }
+    let Data::Scalar(endpoint) = get(tree, &OTLP_ENDPOINT).filter(|_| get(tree, &OTLP_PROTOCOL).is_none())?
+    else {
+        return None;
+    };
+    let path = endpoint.split_once("://")?.1.split_once('/')?.1;
+    (!path.is_empty()).then(|| endpoint.clone())
+}
+
+/// What stands at a path.
+fn get<'a>(entries: &'a [(Key, Node)], path: &[&str]) -> Option<&'a Data> {
+    let (first, rest) = path.split_first()?;
+    let data = &entries.iter().find(|(key, _)| key.name == *first)?.1.data;
+    match data {
+        data if rest.is_empty() => Some(data),
+        Data::Map(inner) => get(inner, rest),
         _ => None,
     }
 }
