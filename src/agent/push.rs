@@ -20,7 +20,8 @@ pub struct Push {
 pub(super) type Plan = (OtlpLane, otlp::Settings);
 
 impl Push {
-    pub(super) fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
+    /// Opens the queue and makes the lane.
+    pub fn build(config: &Config, measuring: &Measuring) -> Result<Self, BuildError> {
         let plan = plan(config, measuring)?;
         let queue = match place(&config.queue, &measuring.host) {
             Some(place) => Queue::open(plan.1.queue, &place, queue::Moment::now())?,
@@ -34,6 +35,11 @@ impl Push {
         let mut pusher = Pusher::new(self.queue, Arc::clone(&measuring.stats));
         pusher.change(Some(self.plan));
         pusher
+    }
+
+    /// Why the queue's directory cannot be used, where there is one.
+    pub fn trouble(&self) -> Option<&str> {
+        self.queue.trouble()
     }
 
     /// What waits already.

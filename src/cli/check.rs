@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::{BuildError, Measuring, door, otlp_settings};
+use bytesize::ByteSize;
+
+use crate::agent::{BuildError, Measuring, Push, door};
 use crate::collectors;
 use crate::config::{Config, ProcessEnvironment};
 use crate::host::{Host, is_root};
@@ -23,9 +25,13 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let stats = Arc::new(Stats::default());
     let _log = log::start(&loaded.config.agent, &stats);
     let measuring = Measuring::build(&loaded.config, &ProcessEnvironment, stats)?;
-    if loaded.config.otlp.enabled {
-        otlp_settings(&loaded.config, &measuring)?;
-    }
+    let queue = match loaded.config.otlp.enabled.then(|| Push::build(&loaded.config, &measuring)) {
+        None => None,
+        Some(Ok(push)) => Some(queue(&push, &loaded.config)),
+        // Who has it has shown that it can be used.
+        Some(Err(BuildError::Queue(in_use))) => Some(format!("on    {in_use}")),
+        Some(Err(error)) => return Err(error.into()),
+    };
     let port = loaded.config.prometheus.enabled.then(|| {
         let own = Host::at("/").ok();
         port::look(&loaded.config.prometheus, own.as_ref())
@@ -42,7 +48,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let mut out = format!("configuration  {file}: good\n");
     host(&measuring, &mut out);
     collectors_of(&loaded.config, &counts, &mut out);
-    ways_out(port.as_ref(), scheme, &loaded.config, &mut out);
+    ways_out(port.as_ref(), scheme, queue.as_deref(), &loaded.config, &mut out);
     print(&out)
 }
 
@@ -89,7 +95,7 @@ fn state(stats: &CollectorStats) -> String {
     }
 }
 
-fn ways_out(port: Option<&Port>, scheme: &str, config: &Config, out: &mut String) {
+fn ways_out(port: Option<&Port>, scheme: &str, queue: Option<&str>, config: &Config, out: &mut String) {
     out.push_str("ways out\n");
     let prometheus = match port {
         None => "off   prometheus.enabled is false".to_owned(),
@@ -107,4 +113,23 @@ fn ways_out(port: Option<&Port>, scheme: &str, config: &Config, out: &mut String
         (false, None) => "off   no endpoint; set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
     };
     let _ = writeln!(out, "  prometheus   {prometheus}\n  otlp         {otlp}");
+    if let Some(queue) = queue {
+        let _ = writeln!(out, "  queue        {queue}");
+    }
+}
+
+fn queue(push: &Push, config: &Config) -> String {
+    let waiting = push.waiting();
+    let most = ByteSize(waiting.limit);
+    match (&config.queue.directory, push.trouble()) {
+        (None, _) => {
+            format!("on    in memory, at most {most}; gone with the process (queue.directory keeps it)")
+        }
+        (Some(directory), None) => {
+            format!("on    {}, at most {most}; {} batches wait there", directory.display(), waiting.batches)
+        }
+        (Some(directory), Some(trouble)) => {
+            format!("on    in memory, at most {most}; {}: {trouble}", directory.display())
+        }
+    }
 }

@@ -120,6 +120,9 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Config { command: ConfigCommand::Init { path, force } } => {
             configuration::init(path.as_deref(), *force)
         }
+        Command::Config { command: ConfigCommand::Import { file, path, force } } => {
+            configuration::import(file, path.as_deref(), *force)
+        }
         Command::Config { command: ConfigCommand::Show } => configuration::show(arguments),
     }
 }

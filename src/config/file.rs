@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::environment::{self, Environment};
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 
 /// The file that is read when none is named, where it exists.
 pub const DEFAULT_FILE: &str = "/etc/hostmeter/hostmeter.yaml";
@@ -33,6 +33,11 @@ pub(super) fn find(
             Err(told(&path, line, &by, &error))
         }
     }
+}
+
+/// The text of a file that the user names.
+pub fn read_file(path: &Path) -> Result<String, Problems> {
+    named(path).map_err(Problems::one)
 }
 
 /// Writes a configuration file where none stands; over one that does only when it is `forced`.

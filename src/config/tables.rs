@@ -27,6 +27,7 @@ pub(super) const ENABLED: &str = "enabled";
 
 // The keys that more than their own line in the tables decides.
 pub(super) const PROMETHEUS_ENABLED: [&str; 2] = ["prometheus", ENABLED];
+pub(super) const PROMETHEUS_DIALECT: [&str; 2] = ["prometheus", "dialect"];
 pub(super) const PROMETHEUS_LISTEN: [&str; 2] = ["prometheus", "listen"];
 pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
 pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
@@ -138,6 +139,13 @@ static PROMETHEUS: Section = Section {
              is on target_info anyway.",
         ),
         Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on /metrics: OpenTelemetry's (semconv), those of a psutil agent such as \
+             cpu_usage_percent (classic), or both.",
+        ),
+        Setting::new(
             "translation_strategy",
             Kind::OneOf(&[
                 "UnderscoreEscapingWithSuffixes",
@@ -239,6 +247,12 @@ static OTLP: Section = Section {
              here.",
         )
         .env(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
+        Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on OTLP; see prometheus.dialect.",
+        ),
         Setting::new(
             "insecure",
             Kind::Bool,

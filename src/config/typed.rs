@@ -128,6 +128,8 @@ pub struct Prometheus {
     pub web_config_file: Option<PathBuf>,
     /// Resource attributes to show on every series.
     pub resource_constant_labels: Vec<String>,
+    /// Which names there are.
+    pub dialect: Dialect,
     /// What names look like.
     pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
@@ -165,6 +167,8 @@ pub struct Otlp {
     pub protocol: Protocol,
     /// The time between two pushes.
     pub interval: Duration,
+    /// Which names metrics have.
+    pub dialect: Dialect,
     /// How long one push may take.
     pub timeout: Duration,
     /// Metadata of every push: names in lower case, values of printable ASCII characters.
@@ -196,6 +200,18 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the receiver's certificate is for; none: the endpoint's.
     pub server_name: Option<String>,
+}
+
+/// Which names metrics have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenTelemetry's.
+    Semconv,
+    /// Those of a psutil agent.
+    Classic,
+    /// Both of them.
+    Both,
 }
 
 /// What names look like on a page, by the words of the specification.

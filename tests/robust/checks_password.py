@@ -44,7 +44,7 @@ class GuardedAgent(Agent):
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-@row("E08", "passwords: an unknown user and a wrong password; 100 wrong ones a second", seconds=120, long_seconds=420)
+@row("E08", "passwords: an unknown user and a wrong password; 100 wrong ones a second", seconds=240, long_seconds=900)
 def guessed(run):
     tries = 1000 if run.long else 100
     with GuardedAgent(run).start() as agent:
