@@ -215,6 +215,26 @@ fn a_port_that_is_in_use_is_1_with_the_remedy() {
 }
 
 #[test]
+fn a_web_configuration_that_cannot_be_used_is_78_and_one_that_can_is_listened_by() {
+    let web = |text: &str| {
+        let place =
+            Place::with("prometheus: {listen: ['127.0.0.1:0', '127.0.0.2:0'], web_config_file: web.yaml}\n");
+        let path = place.0.path().join("web.yaml");
+        std::fs::write(&path, text).unwrap();
+        let named = std::fs::read_to_string(place.file()).unwrap();
+        std::fs::write(place.file(), named.replace("web.yaml", path.to_str().unwrap())).unwrap();
+        place
+    };
+    for command in ["run", "check"] {
+        let error = web("tls_server_confog: {}\n").run(&[command]).refused(78);
+        assert!(error.contains("web.yaml:1: tls_server_confog: unknown section"), "{error}");
+        assert!(error.contains("did you mean \"tls_server_config\"?"), "{error}");
+    }
+    let told = web("rate_limit: {interval: 1s, burst: 5}\n").run(&["check"]).good();
+    assert!(told.contains("http://127.0.0.1:") && told.contains("http://127.0.0.2:"), "{told}");
+}
+
+#[test]
 fn a_check_tells_what_is_on_and_why_something_is_not() {
     let vm = support::unpack("vm");
     let place =
@@ -233,6 +253,23 @@ fn a_check_tells_what_is_on_and_why_something_is_not() {
     assert!(
         told.contains("otlp         off   no endpoint; set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT")
     );
+}
+
+#[test]
+fn a_check_tells_where_batches_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |queue: &str| {
+        let file = format!("prometheus: {{enabled: false}}\notlp: {{enabled: true}}\nqueue: {{{queue}}}\n");
+        let told = Place::with(&file).run(&["check"]).good();
+        told.lines().find(|line| line.starts_with("  queue ")).unwrap_or_default().to_owned()
+    };
+    assert!(check("").contains("on    in memory, at most 8.0 MiB; gone with the process (queue.directory"));
+    let path = directory.path().join("queue").display().to_string();
+    let good = check(&format!("directory: {path}, min_free: 0B, max_bytes: 2MiB"));
+    assert!(good.ends_with(&format!("on    {path}, at most 2.0 MiB; 0 batches wait there")), "{good}");
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    let bad = check(&format!("directory: {path}/../file"));
+    assert!(bad.contains("on    in memory, at most 8.0 MiB") && bad.contains("Not a directory"), "{bad}");
 }
 
 fn once(host: &str, format: &str) -> String {

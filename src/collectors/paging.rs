@@ -253,8 +253,7 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 
     #[test]
     fn faults_are_told_apart_and_operations_are_pages() {
-        let vmstat =
-            "nr_free_pages 9\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\noom_kill 2\n";
+        let vmstat = "nr_free_pages 9\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\noom_kill 2\n";
         let (_root, mut host) = host(&[("proc/vmstat", vmstat), ("proc/swaps", HEADER)]);
         host.page_size = 4096;
         let expected = [

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::environment::{self, Environment};
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 
 /// The file that is read when none is named, where it exists.
 pub const DEFAULT_FILE: &str = "/etc/hostmeter/hostmeter.yaml";
@@ -29,12 +29,15 @@ pub(super) fn find(
         Ok(text) => Ok(Some((path, text))),
         Err((_, error)) if by.is_none() && is_absent(&error) => Ok(None),
         Err((line, error)) => {
-            let name = path.display();
-            let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
             let by = by.map(|by| format!(" (named by {by})")).unwrap_or_default();
-            Err(Problem::new(origin, "", format!("{}{by}", unreadable(&error))))
+            Err(told(&path, line, &by, &error))
         }
     }
+}
+
+/// The text of a file that the user names.
+pub fn read_file(path: &Path) -> Result<String, Problems> {
+    named(path).map_err(Problems::one)
 }
 
 /// Writes a configuration file where none stands; over one that does only when it is `forced`.
@@ -46,6 +49,17 @@ pub fn write_file(path: &Path, text: &str, forced: bool) -> io::Result<()> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The text of a file that has to be there.
+pub(super) fn named(path: &Path) -> Result<String, Problem> {
+    read(path).map_err(|(line, error)| told(path, line, "", &error))
+}
+
+fn told(path: &Path, line: Option<usize>, by: &str, error: &io::Error) -> Problem {
+    let name = path.display();
+    let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
+    Problem::new(origin, "", format!("{}{by}", unreadable(error)))
 }
 
 /// The text of a file, or what went wrong and, where known, on which line.

@@ -27,6 +27,8 @@ pub(super) const ENABLED: &str = "enabled";
 
 // The keys that more than their own line in the tables decides.
 pub(super) const PROMETHEUS_ENABLED: [&str; 2] = ["prometheus", ENABLED];
+pub(super) const PROMETHEUS_DIALECT: [&str; 2] = ["prometheus", "dialect"];
+pub(super) const PROMETHEUS_LISTEN: [&str; 2] = ["prometheus", "listen"];
 pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
 pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
 pub(super) const OTLP_HEADERS: [&str; 2] = ["otlp", "headers"];
@@ -114,11 +116,34 @@ static PROMETHEUS: Section = Section {
         Setting::new("port", Kind::Int(0, 65535), "9464", "The port to listen on; 0 takes any that is free.")
             .env(&["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"]),
         Setting::new(
+            "listen",
+            Kind::List,
+            "[]",
+            "Several addresses to listen on, such as [127.0.0.1:9464, \"[::1]:9464\", \":9100\"], instead of \
+             bind_address. One without a port has the one above; one without a host is every network.",
+        ),
+        Setting::new(
+            "web_config_file",
+            Kind::Text,
+            "",
+            "A file with certificates and passwords of the endpoint, in the format of Prometheus' exporter \
+             toolkit (examples/prometheus/web.yaml). It is read again when it changes. Left out: neither \
+             encryption nor a password.",
+        )
+        .also(&["web.config.file"]),
+        Setting::new(
             "resource_constant_labels",
             Kind::List,
             "[]",
             "Resource attributes to show as labels of every series, such as [host.name, environment]. Each one \
              is on target_info anyway.",
+        ),
+        Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on /metrics: OpenTelemetry's (semconv), those of a psutil agent such as \
+             cpu_usage_percent (classic), or both.",
         ),
         Setting::new(
             "translation_strategy",
@@ -222,6 +247,12 @@ static OTLP: Section = Section {
              here.",
         )
         .env(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
+        Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on OTLP; see prometheus.dialect.",
+        ),
         Setting::new(
             "insecure",
             Kind::Bool,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ::config::Value;
 use serde::Deserialize;
 
+use super::address;
+
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,12 +122,37 @@ pub struct Prometheus {
     pub bind_address: String,
     /// 0 takes any that is free.
     pub port: u16,
+    /// Where to listen instead of `bind_address`; empty: there.
+    pub listen: Vec<Listen>,
+    /// Certificates and passwords; none: neither.
+    pub web_config_file: Option<PathBuf>,
     /// Resource attributes to show on every series.
     pub resource_constant_labels: Vec<String>,
+    /// Which names there are.
+    pub dialect: Dialect,
     /// What names look like.
     pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
     pub scope_labels: bool,
+}
+
+/// One of several addresses to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen {
+    /// A host name or an address, without brackets.
+    pub host: String,
+    /// None: that of the section.
+    pub port: Option<u16>,
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(said: String) -> Result<Self, Self::Error> {
+        let (host, port) = address::listen(&said)?;
+        Ok(Self { host, port })
+    }
 }
 
 /// The section `otlp`.
@@ -140,6 +167,8 @@ pub struct Otlp {
     pub protocol: Protocol,
     /// The time between two pushes.
     pub interval: Duration,
+    /// Which names metrics have.
+    pub dialect: Dialect,
     /// How long one push may take.
     pub timeout: Duration,
     /// Metadata of every push: names in lower case, values of printable ASCII characters.
@@ -171,6 +200,18 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the receiver's certificate is for; none: the endpoint's.
     pub server_name: Option<String>,
+}
+
+/// Which names metrics have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenTelemetry's.
+    Semconv,
+    /// Those of a psutil agent.
+    Classic,
+    /// Both of them.
+    Both,
 }
 
 /// What names look like on a page, by the words of the specification.

@@ -13,7 +13,7 @@ use tonic::Code;
 use super::answer::{Failure, Odd, Refusal};
 use super::call::Protocol;
 use super::connection::{Late, Target};
-use super::credentials::Unusable;
+use crate::export::files::Unusable;
 
 /// The most characters of somebody else's text that we show.
 const MAX_SHOWN: usize = 256;
@@ -42,6 +42,9 @@ fn trouble(problem: impl Into<String>, advice: &'static str) -> Trouble {
 pub(super) fn explain(target: &Target, failure: &Failure) -> Trouble {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
+        Failure::Absurd(absurd) => {
+            trouble(absurd.to_string(), "whatever is there, it is no receiver of OTLP")
+        }
         Failure::Broken(error) => broken(&target.endpoint, target.protocol, &**error),
     }
 }

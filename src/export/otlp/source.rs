@@ -10,6 +10,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics as SdkResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{self, InstrumentKind, ManualReader, Pipeline};
 
+use crate::dialect::Voice;
 use crate::instruments::EntityForm;
 use crate::lane::Lane;
 use crate::sampler::Sampler;
@@ -22,6 +23,13 @@ use super::temporality::Temporality;
 pub trait Source: Send + 'static {
     /// Collects within `budget` and gives `emit` what is new, one resource after the other.
     fn collect(&mut self, budget: Duration, emit: &mut dyn FnMut(ResourceMetrics));
+
+    /// Goes on where another source of the same road stops: what that one knows of what was sent is this one's.
+    fn succeed(&mut self, _before: &mut Self)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 /// The lane, its reader, and the memory of what was sent last.
@@ -34,9 +42,9 @@ pub struct OtlpLane {
 
 impl OtlpLane {
     /// A lane over what the sampler collects, with the agent's resource.
-    pub fn new(sampler: Arc<Sampler>, resource: Resource) -> Self {
+    pub fn new(sampler: Arc<Sampler>, resource: Resource, voice: Voice) -> Self {
         let reader = Reader::default();
-        let lane = Lane::new(sampler, reader.clone(), resource, EntityForm::Reference);
+        let lane = Lane::new(sampler, reader.clone(), resource, EntityForm::Reference, voice);
         Self { lane, reader, ledger: Ledger::default(), temporality: Temporality::default() }
     }
 
@@ -67,6 +75,11 @@ impl Source for OtlpLane {
             }
             Err(error) => tracing::error!(%error, "the metrics SDK gave nothing; please report this"),
         }
+    }
+
+    /// Start times and the last values go on, so that no counter goes back over a change of the configuration.
+    fn succeed(&mut self, before: &mut Self) {
+        self.ledger = std::mem::take(&mut before.ledger);
     }
 }
 
