@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-DASHBOARDS = ("fleet", "host", "processes", "pressure", "agent", "web", "business")
+DASHBOARDS = ("fleet", "host", "processes", "pressure", "agent", "web", "business", "classic")
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH = 24

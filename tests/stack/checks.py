@@ -18,6 +18,8 @@ RULES = EXAMPLES / "prometheus/rules"
 ROADS = ("hostmeter", "collected", "pushed")
 HOSTS = [f"host-{number}" for number in range(20)]
 WEB_ROADS = ("webapp", "webapp-scraped")
+# Of the dashboards that are not of hosts in the dialect of the conventions.
+OTHER_ROADS = {"web": WEB_ROADS, "business": WEB_ROADS, "classic": ("classic",)}
 
 
 def run(report, directory, options):
@@ -40,7 +42,7 @@ def run(report, directory, options):
         recorded(report, stack)
         alerts(report, stack)
         for name, dashboard in dashboards.load().items():
-            for road in WEB_ROADS if name in ("web", "business") else ROADS:
+            for road in OTHER_ROADS.get(name, ROADS):
                 shown(report, stack, name, dashboard, road)
 
 

@@ -87,6 +87,6 @@ def rules(prometheus, kind):
 
 
 def pages(stack):
-    """What is asked for beside hostmeter: the service, Prometheus, Alertmanager."""
+    """What is asked for beside the catalogue: the service, the other dialect, Prometheus, Alertmanager."""
     others = (stack.prometheus.address, stack.alertmanager.address)
-    return [Page(stack.webapp.page_text()), *(Page(get(f"http://{address}/metrics")[1]) for address in others)]
+    return [Page(stack.webapp.page_text()), stack.classic.page(), *(Page(get(f"http://{address}/metrics")[1]) for address in others)]

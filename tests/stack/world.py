@@ -92,8 +92,8 @@ class ShippedPrometheus(Prometheus):
         self.config = directory / "prometheus.yml"
         shutil.copytree(EXAMPLES / "prometheus/rules", directory / "rules")
 
-    def point_at(self, addresses):
-        """`addresses` are port of the example to (job, address)."""
+    def point_at(self, addresses, classic):
+        """`addresses` are port of the example to address."""
         text = (EXAMPLES / "prometheus/prometheus.yaml").read_text()
         text = re.sub(r"(scrape|evaluation)_interval: \w+", rf"\1_interval: {SCRAPE}s", text)
         text = re.sub(r"scrape_timeout: \w+", f"scrape_timeout: {SCRAPE}s", text)
@@ -103,8 +103,10 @@ class ShippedPrometheus(Prometheus):
                 raise ValueError(f"prometheus.yaml has no localhost:{port}")
         if "localhost:" in text:
             raise ValueError(f"prometheus.yaml has an address that the test does not know: {text}")
-        # Beside the one that sends OTLP there is one that is scraped.
-        self.config.write_text(text.replace("job_name: webapp", "job_name: webapp-scraped"))
+        # Beside the one that sends OTLP there is one that is scraped; and an agent in the other dialect.
+        text = text.replace("job_name: webapp", "job_name: webapp-scraped")
+        job = f"  - job_name: classic\n    static_configs:\n      - targets: ['{classic}']\n\n"
+        self.config.write_text(text.replace("# Where OTLP or remote write", job + "# Where OTLP or remote write"))
 
 
 def build_webapp():
@@ -141,10 +143,12 @@ class Stack:
                                      OTEL_SERVICE_NAME="collected", **more).start())
         self.pushed = started(Agent(directory, "hostmeter-pushed", f"http://{self.gateways[0].grpc}", PUSH_MS,
                                     OTEL_SERVICE_NAME="pushed", **more).start())
+        self.classic = started(Agent(directory, "hostmeter-classic", HOSTMETER_PROMETHEUS__DIALECT="classic").start())
         prometheus.point_at({
             9464: f"127.0.0.1:{self.scraped.port}", 8889: self.plain.page_url,
             8888: f"127.0.0.1:{self.writer.telemetry}",
-            9090: prometheus.address, 9093: self.alertmanager.address, 8080: self.scraped_webapp.address})
+            9090: prometheus.address, 9093: self.alertmanager.address, 8080: self.scraped_webapp.address,
+        }, classic=f"127.0.0.1:{self.classic.port}")
         self.prometheus = started(prometheus.start())
 
 
