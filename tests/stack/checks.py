@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import dashboards
 import names
-from components import COLLECTOR, environment
+from components import COLLECTOR, Agent, environment, free_port
 from otlp import Received
-from report import Check, log
-from world import CONFIGS, EXAMPLES, Stack, build_webapp, outage, post_hosts, reaches
+from report import Check, log, wait_for
+from world import CONFIGS, EXAMPLES, Otelcol, Stack, build_webapp, outage, post_hosts, reaches
 
 SECONDS = 75
 RULES = EXAMPLES / "prometheus/rules"
@@ -24,6 +24,7 @@ OTHER_ROADS = {"web": WEB_ROADS, "business": WEB_ROADS, "classic": ("classic",)}
 
 def run(report, directory, options):
     files(report, directory)
+    secured(report, directory)
     log("building examples/webapp")
     build_webapp()
     with ExitStack() as opened:
@@ -66,15 +67,14 @@ def files(report, directory):
         for alert in re.findall(r"- alert: (\w+)", (RULES / "alerts.yaml").read_text()):
             check.that(any(re.fullmatch(name, alert) for name in asked_for), f"no test of {alert}")
     tool(report, "amtool check-config", "amtool", "check-config", EXAMPLES / "alertmanager/alertmanager.yaml")
-    key, certificate, tokens = (directory / name for name in ("key.pem", "cert.pem", "tokens"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=gateway"], check=True,
-                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    tokens.write_text("secret\n")
+    for severity, receiver in (("critical", "slack-and-mail"), ("warning", "slack"), ("info", "nobody")):
+        tool(report, f"alerts that are {severity} go to {receiver}", "amtool", "config", "routes", "test",
+             f"--config.file={EXAMPLES / 'alertmanager/alertmanager.yaml'}", f"--verify.receivers={receiver}",
+             "alertname=HostOOMKill", f"severity={severity}")
+    secrets = make_secrets(directory)
     for name, more in (("config", []), ("agent-to-prometheus", []), ("gateway", []), ("gateway", ["gateway-secure"])):
         configs = [word for part in [name, *more] for word in ("--config", CONFIGS / f"{part}.yaml")]
-        tool(report, f"otelcol validate {' '.join([name, *more])}", COLLECTOR, "validate", *configs,
-             OTELCOL_TLS_CERT=certificate, OTELCOL_TLS_KEY=key, OTELCOL_TOKENS=tokens)
+        tool(report, f"otelcol validate {' '.join([name, *more])}", COLLECTOR, "validate", *configs, **secrets)
     tool(report, "the dashboards are what their source says", EXAMPLES / "grafana/build.py", "--check")
     every = dashboards.load()
     with report.check("no two dashboards have one uid") as check:
@@ -82,6 +82,37 @@ def files(report, directory):
     for name, dashboard in every.items():
         with report.check(f"dashboard {name} is well formed") as check:
             dashboards.lint(check, name, dashboard)
+
+
+def make_secrets(directory):
+    """A certificate of the loopback's and two tokens, as the variables of gateway-secure.yaml."""
+    key, certificate, tokens = (directory / name for name in ("key.pem", "cert.pem", "tokens"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"], check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    tokens.write_text("new\nold\n")
+    return {"OTELCOL_TLS_CERT": certificate, "OTELCOL_TLS_KEY": key, "OTELCOL_TOKENS": tokens}
+
+
+def secured(report, directory):
+    """The gateway with TLS and tokens; nobody is behind it, and what it has taken is in its queue."""
+    secrets = make_secrets(directory)
+    worker = f"127.0.0.1:{free_port()}"
+    overlay = ["--config", CONFIGS / "gateway-secure.yaml"]
+    with Otelcol(directory, "gateway-secure", "gateway.yaml", extra=overlay, OTELCOL_WORKER=worker,
+                 OTELCOL_GATEWAYS=f"[{worker}]", OTELCOL_STORAGE=directory / "queue-secure", **secrets) as gateway:
+        gateway.start()
+        for token, outcome in (("old", "delivered"), ("stolen", "refused")):
+            with report.check(f"gateway-secure: an agent with the token {token!r} is {outcome}") as check:
+                (directory / token).write_text(token)
+                with Agent(directory, f"hostmeter-{token}", f"https://{gateway.grpc}", 2000,
+                           OTEL_EXPORTER_OTLP_CERTIFICATE=secrets["OTELCOL_TLS_CERT"],
+                           HOSTMETER_OTLP__BEARER_TOKEN_FILE=directory / token) as agent:
+                    agent.start()
+                    said = "delivering to" if outcome == "delivered" else "credentials"
+                    wait_for(f"{said!r} in the log", 20, lambda said=said, agent=agent: said in agent.log())
+                    delivered = agent.page().select("hostmeter_export_points_total", outcome="delivered")
+                    check.same("some are delivered", any(v for _, v in delivered), outcome == "delivered")
 
 
 def targets(report, stack):

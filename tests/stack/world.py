@@ -30,10 +30,10 @@ PUSH_MS = 2000
 class Otelcol(Component):
     """The Collector with another of its shipped configurations."""
 
-    def __init__(self, directory, name, config, **env):
+    def __init__(self, directory, name, config, extra=(), **env):
         self.grpc, self.http, self.health = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self.telemetry = free_port()
-        super().__init__(name, directory, [COLLECTOR, "--config", CONFIGS / config], environment(
+        super().__init__(name, directory, [COLLECTOR, "--config", CONFIGS / config, *extra], environment(
             OTELCOL_OTLP_GRPC=self.grpc, OTELCOL_OTLP_HTTP=self.http, OTELCOL_HEALTH=self.health,
             OTELCOL_TELEMETRY_PORT=self.telemetry, **env))
 
