@@ -112,7 +112,8 @@ def into(own):
 
 
 class Repeated:
-    """Does something again and again while the block runs; what went wrong is raised at its end."""
+    """Does something again and again, after a pause each time, while the block runs; what went wrong is raised at
+    its end."""
 
     def __init__(self, act, pause):
         self.act, self.pause, self.times, self.problem = act, pause, 0, None
@@ -121,7 +122,7 @@ class Repeated:
 
     def _run(self):
         try:
-            while not self._end.wait(self.pause):
+            while not self._end.wait(self.pause()):
                 self.act()
                 self.times += 1
         except Exception as problem:  # noqa: BLE001 - told in the row's own thread
