@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::collectors::{self, Section};
 use crate::config::{self, Config, Environment, VmId};
+use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane};
 use crate::export::prometheus::{self, BindError, Page, Server, Site, Strategy};
 use crate::host::{self, Host};
@@ -215,9 +216,15 @@ impl Push {
             // Counters that are read when they are asked for cost less memory as they are.
             config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
         };
-        let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk());
+        let lane =
+            OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk(), Voice::default());
         let lane = lane.every(settings.interval).with(temporality);
         Ok(Self { lane, queue, settings })
+    }
+
+    /// Why the queue's directory cannot be used, where there is one.
+    pub fn trouble(&self) -> Option<&str> {
+        self.queue.trouble()
     }
 
     /// What waits already.

@@ -13,6 +13,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream};
 
+use crate::dialect::Voice;
 use crate::instruments::{Cell, EntityForm, register};
 use crate::metric::{Metric, Snapshot};
 use crate::sampler::{FRESH, Sampler};
@@ -31,6 +32,7 @@ const LARGE: usize = 1000;
 /// A provider with its reader and the instruments of everything that is collected.
 pub struct Lane {
     sampler: Arc<Sampler>,
+    voice: Voice,
     cell: Cell,
     age: Duration,
     /// Kept because the reader only holds a weak reference to its pipeline.
@@ -46,9 +48,10 @@ impl Lane {
         reader: impl MetricReader,
         resource: Resource,
         form: EntityForm,
+        voice: Voice,
     ) -> Self {
-        let (large, wanted): (Vec<_>, Vec<_>) =
-            sampler.wanted().iter().copied().partition(|wanted| wanted.ceiling > LARGE);
+        let wanted = voice.wanted(sampler.wanted());
+        let (large, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|wanted| wanted.ceiling > LARGE);
         let direct = large.iter().map(|wanted| wanted.metric).collect();
         let limits = wanted.clone();
         // Twice the ceiling, because an observable gauge keeps the places of vanished series for one more
@@ -68,7 +71,7 @@ impl Lane {
         for wanted in &wanted {
             register(&meter, wanted.metric, &cell, form);
         }
-        Self { sampler, cell, age: FRESH, _provider: provider, collecting: Mutex::new(()), direct }
+        Self { sampler, voice, cell, age: FRESH, _provider: provider, collecting: Mutex::new(()), direct }
     }
 
     /// The same for somebody to whom a snapshot of that age is too old.
@@ -85,7 +88,7 @@ impl Lane {
     /// Takes a fresh snapshot within `budget`, and runs `collect`, in which the reader sees just that one.
     pub fn collect<T>(&self, budget: Duration, collect: impl FnOnce(&Snapshot) -> T) -> T {
         // Waited for before the lock is taken: who has little time must not wait for another's budget.
-        let snapshot = self.sampler.snapshot_within(self.age, budget);
+        let snapshot = self.voice.tell(self.sampler.snapshot_within(self.age, budget));
         let _one_at_a_time = self.collecting.lock().unwrap_or_else(PoisonError::into_inner);
         self.cell.set(Arc::clone(&snapshot));
         let out = collect(&snapshot);

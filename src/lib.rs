@@ -4,12 +4,14 @@
 //! (`tests/tidy.rs` reads the `use` lines and fails otherwise):
 //!
 //! - 0 [`host`]: where data enters: the only floor that opens a file of the host.
+//! - 0 [`confine`]: the process gives away what it does not need.
 //! - 1 [`metric`]: the shared nouns: a metric, a reading, one moment of the host.
 //! - 1 [`stats`]: the agent's own counters.
 //! - 1 [`queue`]: bytes that wait to be sent: bounded, first in first out.
 //! - 2 [`config`]: what the user said.
 //! - 3 [`collectors`]: one file per source of metrics.
 //! - 4 [`sampler`]: runs the collectors with a deadline and shares one fresh snapshot.
+//! - 5 [`dialect`]: other names for the same readings.
 //! - 5 [`instruments`]: a metric becomes an asynchronous instrument; callbacks only copy.
 //! - 6 [`lane`]: one `MeterProvider`, one reader and its snapshot.
 //! - 6 [`resource`]: who sends the metrics: the resource.
@@ -21,6 +23,8 @@ pub mod agent;
 pub mod cli;
 pub mod collectors;
 pub mod config;
+pub mod confine;
+pub mod dialect;
 pub mod export;
 pub mod host;
 pub mod instruments;

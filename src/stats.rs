@@ -85,6 +85,8 @@ pub struct Counts {
     pub collectors: BTreeMap<&'static str, CollectorStats>,
     /// The OTLP road.
     pub export: ExportStats,
+    /// How far the agent makes do with less to stay within `resource_limits`; none without a ceiling.
+    pub limit_step: Option<u8>,
 }
 
 /// The agent's own counters.
@@ -97,7 +99,7 @@ pub struct Stats {
 
 impl Default for Stats {
     fn default() -> Self {
-        let counts = Counts { collectors: BTreeMap::new(), export: ExportStats::default() };
+        let counts = Counts { collectors: BTreeMap::new(), export: ExportStats::default(), limit_step: None };
         Self { start: SystemTime::now(), counts: Mutex::new(counts) }
     }
 }

@@ -235,6 +235,23 @@ fn a_check_tells_what_is_on_and_why_something_is_not() {
     );
 }
 
+#[test]
+fn a_check_tells_where_batches_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |queue: &str| {
+        let file = format!("prometheus: {{enabled: false}}\notlp: {{enabled: true}}\nqueue: {{{queue}}}\n");
+        let told = Place::with(&file).run(&["check"]).good();
+        told.lines().find(|line| line.starts_with("  queue ")).unwrap_or_default().to_owned()
+    };
+    assert!(check("").contains("on    in memory, at most 8.0 MiB; gone with the process (queue.directory"));
+    let path = directory.path().join("queue").display().to_string();
+    let good = check(&format!("directory: {path}, min_free: 0B, max_bytes: 2MiB"));
+    assert!(good.ends_with(&format!("on    {path}, at most 2.0 MiB; 0 batches wait there")), "{good}");
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    let bad = check(&format!("directory: {path}/../file"));
+    assert!(bad.contains("on    in memory, at most 8.0 MiB") && bad.contains("Not a directory"), "{bad}");
+}
+
 fn once(host: &str, format: &str) -> String {
     let root = support::unpack(host);
     run(&["once", "--format", format, "--root", root.path().to_str().unwrap()]).good()

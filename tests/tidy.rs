@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 /// The floors of `lib.rs`: a file may use its own floor and what is below it.
 const FLOORS: &[(&str, u8)] = &[
     ("host", 0),
+    ("confine", 0),
     ("metric", 1),
     ("stats", 1),
     ("queue", 1),
     ("config", 2),
     ("collectors", 3),
     ("sampler", 4),
+    ("dialect", 5),
     ("instruments", 5),
     ("lane", 6),
     ("resource", 6),

@@ -72,6 +72,16 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Make a file of ours of an older agent's, and say what became of each key
+    Import {
+        /// The older file
+        file: PathBuf,
+        /// Where to write the new one; left out: the standard output
+        path: Option<PathBuf>,
+        /// Overwrite a file that exists
+        #[arg(long)]
+        force: bool,
+    },
     /// Print the resolved configuration, and where each value comes from
     Show,
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::agent::Agent;
+use bytesize::ByteSize;
+
+use crate::agent::{Agent, Push};
 use crate::collectors;
 use crate::config::{Config, Environment, ProcessEnvironment};
 use crate::host::is_root;
@@ -90,4 +92,23 @@ fn ways_out(agent: &Agent, config: &Config, out: &mut String) {
         (None, None) => "off   no endpoint; set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
     };
     let _ = writeln!(out, "  prometheus   {prometheus}\n  otlp         {otlp}");
+    if let Some(push) = &agent.push {
+        let _ = writeln!(out, "  queue        {}", queue(push, config));
+    }
+}
+
+fn queue(push: &Push, config: &Config) -> String {
+    let waiting = push.waiting();
+    let most = ByteSize(waiting.limit);
+    match (&config.queue.directory, push.trouble()) {
+        (None, _) => {
+            format!("on    in memory, at most {most}; gone with the process (queue.directory keeps it)")
+        }
+        (Some(directory), None) => {
+            format!("on    {}, at most {most}; {} batches wait there", directory.display(), waiting.batches)
+        }
+        (Some(directory), Some(trouble)) => {
+            format!("on    in memory, at most {most}; {}: {trouble}", directory.display())
+        }
+    }
 }

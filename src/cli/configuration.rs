@@ -6,7 +6,7 @@ use crate::collectors;
 use crate::config::{self, Loaded, ProcessEnvironment};
 
 use super::arguments::Arguments;
-use super::{Failure, print};
+use super::{Failure, complain, print};
 
 /// The configuration that the arguments, the environment and the file make together.
 pub(super) fn load(arguments: &Arguments) -> Result<Loaded, Failure> {
@@ -17,8 +17,22 @@ pub(super) fn load(arguments: &Arguments) -> Result<Loaded, Failure> {
 /// Prints the annotated default file, or writes it where nothing stands yet.
 pub(super) fn init(path: Option<&Path>, force: bool) -> Result<(), Failure> {
     let text = config::render_default(&collectors::schemas());
-    let Some(path) = path else { return print(&text) };
-    config::write_file(path, &text, force).map_err(|error| {
+    write(&text, path, force)
+}
+
+/// Makes a file of ours of an older agent's; what is to be known of it goes to the standard error.
+pub(super) fn import(file: &Path, path: Option<&Path>, force: bool) -> Result<(), Failure> {
+    let name = file.display().to_string();
+    let text = config::read_file(file)?;
+    let imported = config::import(&collectors::schemas(), config::Text { name: &name, text: &text })?;
+    write(&imported.text, path, force)?;
+    complain(&imported.notes.iter().map(|note| format!("{note}\n")).collect::<String>());
+    Ok(())
+}
+
+fn write(text: &str, path: Option<&Path>, force: bool) -> Result<(), Failure> {
+    let Some(path) = path else { return print(text) };
+    config::write_file(path, text, force).map_err(|error| {
         let advice = match error.kind() {
             std::io::ErrorKind::AlreadyExists => "; choose another path, or overwrite it with --force",
             _ => "",

@@ -7,6 +7,7 @@ mod configuration;
 mod log;
 mod once;
 mod run;
+mod sandbox;
 pub mod table;
 
 use std::ffi::OsString;
@@ -100,6 +101,9 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         }),
         Command::Config { command: ConfigCommand::Init { path, force } } => {
             configuration::init(path.as_deref(), *force)
+        }
+        Command::Config { command: ConfigCommand::Import { file, path, force } } => {
+            configuration::import(file, path.as_deref(), *force)
         }
         Command::Config { command: ConfigCommand::Show } => configuration::show(arguments),
     }

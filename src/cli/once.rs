@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use crate::agent::{Measuring, pull_settings};
 use crate::config::{Environment, ProcessEnvironment};
+use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane, Source};
 use crate::export::prometheus::{Page, Shape};
 use crate::sampler::FRESH;
@@ -34,7 +35,7 @@ pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Fail
             print(&String::from_utf8_lossy(&rendered.plain()))
         }
         OnceFormat::OtlpJson => {
-            let mut lane = OtlpLane::new(sampler, measuring.resource.to_sdk());
+            let mut lane = OtlpLane::new(sampler, measuring.resource.to_sdk(), Voice::default());
             let mut resources = Vec::new();
             lane.collect(BUDGET, &mut |resource| resources.push(resource));
             print(&otlp::to_json(resources).context("OTLP as JSON")?)

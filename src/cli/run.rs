@@ -11,7 +11,7 @@ use crate::agent::{Agent, Push};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
 
 use super::arguments::Arguments;
-use super::{Failure, configuration, log};
+use super::{Failure, configuration, log, sandbox};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
@@ -20,7 +20,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
     let environment = ProcessEnvironment;
     log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    // Before the first other thread, which would keep what this one gives away.
+    let capabilities = sandbox::drop_privileges(&loaded.config);
     let agent = Agent::build(&loaded.config, &environment)?;
+    // The threads that read the host run already, and those that speak with the network come.
+    let files = sandbox::confine(&loaded.config, loaded.file.as_deref(), |name| environment.get(name));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
@@ -31,6 +35,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         // From here on a signal drains; whoever reads that the agent starts may send one.
         let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
         introduce(&agent, &loaded.config, loaded.file.as_deref());
+        if let (Some(files), Some(capabilities)) = (files, capabilities) {
+            tracing::info!(files, capabilities, "sandbox");
+        }
         tokio::spawn(watch_signals(signals, stop));
         Box::pin(agent.run(stopped)).await
     });

@@ -54,6 +54,10 @@ static QUEUE_AGE: Metric = Metric::gauge("hostmeter.queue.oldest_age", "s", Doub
     .about("How long the oldest request has waited")
     .from("the agent");
 
+static LIMIT_STEP: Metric = Metric::gauge("hostmeter.limit.step", "{step}", Int)
+    .about("How far the agent makes do with less to stay within resource_limits: 0 not at all, 3 at most")
+    .from("the agent");
+
 pub(super) static SPEC: Spec = Spec {
     name: "agent",
     about: "The agent itself: its collectors, its queue and its export",
@@ -69,6 +73,7 @@ pub(super) static SPEC: Spec = Spec {
         &QUEUE_LIMIT,
         &QUEUE_BATCHES,
         &QUEUE_AGE,
+        &LIMIT_STEP,
     ],
     settings: &[],
     build: |_, context| Ok(Box::new(Agent { stats: Arc::clone(context.stats) })),
@@ -87,6 +92,9 @@ impl Collector for Agent {
             collector(name, stats, out);
         }
         export(&counts, out);
+        if let Some(step) = counts.limit_step {
+            out.push(&LIMIT_STEP, vec![], i64::from(step));
+        }
         Ok(())
     }
 

@@ -36,10 +36,16 @@ static FREQUENCY: Metric = Metric::gauge("system.cpu.frequency", "Hz", Int)
     .from("/sys/devices/system/cpu/cpu*/cpufreq/scaling_cur_freq, /proc/cpuinfo")
     .opt_in();
 
+static CORE: Metric = Metric::gauge("system.linux.cpu.core.utilization", "1", Double)
+    .about("Share of the time between the last two readings in which the CPU was neither idle nor waited for I/O")
+    .by(&[NUMBER])
+    .from("/proc/stat")
+    .opt_in();
+
 pub(super) static SPEC: Spec = Spec {
     name: "cpu",
     about: "CPU time and utilization by mode, number and frequency of CPUs",
-    metrics: &[&TIME, &UTILIZATION, &LOGICAL, &PHYSICAL, &FREQUENCY],
+    metrics: &[&TIME, &UTILIZATION, &LOGICAL, &PHYSICAL, &FREQUENCY, &CORE],
     settings: SETTINGS,
     build: |section, context| {
         let config: Config = section.get()?;
@@ -110,6 +116,9 @@ impl Cpu {
             let track = self.tracks.entry(*number).or_insert_with(|| Track { raw: *now, shown: *now });
             let steps = track.advance(now, LONGEST_SLEEP * hz);
             add(&mut grown, &steps);
+            if let Some(share) = busy(&steps) {
+                out.push(&CORE, vec![(NUMBER.name, i64::from(*number).into())], share);
+            }
             if self.config.per_core {
                 push(out, Some(i64::from(*number)), &track.shown, &steps, hz);
             }
@@ -136,6 +145,16 @@ fn push(out: &mut Reading, number: Option<i64>, times: &Times, steps: &Times, hz
             out.push(&TIME, attributes, seconds(ticks, hz));
         }
     }
+}
+
+/// The share of the modes in which a CPU has something to do.
+fn busy(steps: &Times) -> Option<f64> {
+    let ticks = |(_, ticks): (_, &Option<u64>)| ticks.map_or(0.0, |ticks| ticks as f64);
+    let all = || MODES.into_iter().zip(steps);
+    ratio(
+        all().filter(|(mode, _)| !["idle", "iowait"].contains(mode)).map(ticks).sum(),
+        all().map(ticks).sum(),
+    )
 }
 
 /// Ticks in each of [`MODES`]; none where this kernel has no such column.

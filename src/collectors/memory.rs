@@ -38,6 +38,10 @@ static SLAB: Metric = Metric::updown("system.memory.linux.slab.usage", "By")
 static DIRTY: Metric = Metric::updown("system.linux.memory.dirty", "By")
     .about("Memory that waits to be written to disk")
     .from("/proc/meminfo: Dirty");
+static CACHED: Metric = Metric::updown("system.linux.memory.cached", "By")
+    .about("Page cache and the slab that can be reclaimed, as free(1) and psutil show it")
+    .from("/proc/meminfo: Cached + SReclaimable")
+    .opt_in();
 static HUGEPAGES_LIMIT: Metric = Metric::updown("system.memory.linux.hugepages.limit", "{page}")
     .about("Size of the pool of huge pages")
     .from("/proc/meminfo: HugePages_Total")
@@ -77,6 +81,7 @@ pub(super) static SPEC: Spec = Spec {
         &SHARED,
         &SLAB,
         &DIRTY,
+        &CACHED,
         &HUGEPAGES_LIMIT,
         &HUGEPAGES_RESERVED,
         &HUGEPAGES_SURPLUS,
@@ -109,6 +114,7 @@ fn push(out: &mut Reading, info: &Meminfo) {
         (&AVAILABLE, info.available),
         (&SHARED, info.shared),
         (&DIRTY, info.dirty),
+        (&CACHED, Some(info.cached.saturating_add(info.slab[0].unwrap_or(0)))),
         (&HUGEPAGES_LIMIT, info.hugepages),
         (&HUGEPAGES_RESERVED, info.hugepages_reserved),
         (&HUGEPAGES_SURPLUS, info.hugepages_surplus),
@@ -277,6 +283,7 @@ SUnreclaim:        21336 kB
             "system.memory.linux.slab.usage{system.memory.linux.slab.state=reclaimable} 395051008",
             "system.memory.linux.slab.usage{system.memory.linux.slab.state=unreclaimable} 41885696",
             "system.linux.memory.dirty 327680",
+            "system.linux.memory.cached 7563051008",
             "system.memory.linux.hugepages.limit 64",
             "system.memory.linux.hugepages.reserved 3",
             "system.memory.linux.hugepages.surplus 1",

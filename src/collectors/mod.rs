@@ -96,6 +96,9 @@ pub trait Collector: Send {
     /// [`Reading::part`]; an error says that there is nothing at all.
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error>;
 
+    /// Whether to make do with less, for the agent's own ceilings; a collector that is cheap anyway does not care.
+    fn be_frugal(&mut self, _frugal: bool) {}
+
     /// The most points that one metric of this collector may have; more are left out and counted.
     fn ceiling(&self) -> usize {
         64

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::known::{COLLECTORS, Known, METRICS};
+use super::known::{ALIASES, COLLECTORS, Known, METRICS};
 use super::leaf::{self, Checked, found, inside};
 use super::problem::{nearest, shown};
 use super::setting::Kind;
@@ -93,6 +93,9 @@ impl Check<'_> {
             None => format!("known here: {}", children.join(", ")),
         };
         self.problem(key.line, &inside(path, &key.name), format!("{what}; {hint}"));
+        if let Some(problem) = self.out.problems.last_mut() {
+            problem.unknown = true;
+        }
     }
 
     /// The known keys in a section, and the name in it that leads to each.
@@ -112,6 +115,11 @@ impl Check<'_> {
     fn child(&self, path: &[&str], key: &str) -> Option<&'static str> {
         let is_older =
             |known: &Known| known.path.len() == path.len() + 1 && known.setting.also.contains(&key);
+        if *path == [COLLECTORS]
+            && let Some((_, name)) = ALIASES.iter().find(|(older, _)| *older == key)
+        {
+            return self.under(path).map(|(_, known)| known).find(|known| known == name);
+        }
         let today = self.under(path).find(|(_, name)| *name == key);
         let found = today.or_else(|| self.under(path).find(|(known, _)| is_older(known)));
         found.map(|(_, name)| name)

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::environment::{self, Environment};
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 
 /// The file that is read when none is named, where it exists.
 pub const DEFAULT_FILE: &str = "/etc/hostmeter/hostmeter.yaml";
@@ -28,13 +28,26 @@ pub(super) fn find(
     match read(&path) {
         Ok(text) => Ok(Some((path, text))),
         Err((_, error)) if by.is_none() && is_absent(&error) => Ok(None),
-        Err((line, error)) => {
-            let name = path.display();
-            let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
+        Err(why) => {
             let by = by.map(|by| format!(" (named by {by})")).unwrap_or_default();
-            Err(Problem::new(origin, "", format!("{}{by}", unreadable(&error))))
+            let (origin, message) = told(&path, &why);
+            Err(Problem::new(origin, "", format!("{message}{by}")))
         }
     }
+}
+
+/// The text of a file that the user names.
+pub fn read_file(path: &Path) -> Result<String, Problems> {
+    read(path).map_err(|why| {
+        let (origin, message) = told(path, &why);
+        Problems::one(origin, message)
+    })
+}
+
+/// The place and the words of what went wrong.
+fn told(path: &Path, (line, error): &(Option<usize>, io::Error)) -> (String, String) {
+    let name = path.display();
+    (line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}")), unreadable(error))
 }
 
 /// Writes a configuration file where none stands; over one that does only when it is `forced`.

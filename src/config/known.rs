@@ -20,6 +20,10 @@ pub struct CollectorSchema {
 /// The section that holds a section for each collector.
 pub(super) const COLLECTORS: &str = "collectors";
 
+/// What older agents call a collector.
+pub(super) const ALIASES: [(&str, &str); 3] =
+    [("loadavg", "load"), ("diskstats", "disk"), ("netdev", "network")];
+
 /// The section of a collector that holds a switch for each metric.
 pub(super) const METRICS: &str = "metrics";
 
@@ -59,7 +63,9 @@ pub(super) fn all(collectors: &[CollectorSchema]) -> Vec<Known> {
         let section = [COLLECTORS, collector.name];
         for setting in &COLLECTOR {
             let mut known = Known::new([&section, &[setting.key][..]].concat(), *setting);
-            known.variables.push(collector_variable(&upper(collector.name), setting.key));
+            let older = ALIASES.iter().filter(|(_, name)| *name == collector.name).map(|(older, _)| *older);
+            let names = std::iter::once(collector.name).chain(older);
+            known.variables.extend(names.map(|name| collector_variable(&upper(name), setting.key)));
             all.push(known);
         }
         for setting in collector.settings {

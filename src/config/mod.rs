@@ -13,6 +13,7 @@ mod check;
 mod cross;
 mod environment;
 mod file;
+mod import;
 mod known;
 mod layer;
 mod leaf;
@@ -26,13 +27,14 @@ mod value;
 mod yaml;
 
 pub use environment::{Environment, ProcessEnvironment};
-pub use file::{DEFAULT_FILE, write_file};
+pub use file::{DEFAULT_FILE, read_file, write_file};
+pub use import::{Imported, import};
 pub use known::CollectorSchema;
 pub use load::{Loaded, Override, Text, load, resolve};
 pub use problem::{Problem, Problems};
 pub use render::render_default;
 pub use setting::{Kind, Setting};
 pub use typed::{
-    Agent, CollectorConfig, Compression, Config, Level, LogFormat, Otlp, Prometheus, Protocol, Queue,
-    ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
+    Agent, CollectorConfig, Compression, Config, Dialect, Level, LogFormat, Otlp, Prometheus, Protocol,
+    Queue, ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
 };

@@ -19,11 +19,18 @@ pub struct Problem {
     pub key: String,
     /// What was expected, what stands there and, where there is one, the remedy.
     pub message: String,
+    /// It is a name that nobody knows.
+    pub(super) unknown: bool,
 }
 
 impl Problem {
     pub(super) fn new(origin: impl AsRef<str>, key: &str, message: impl Into<String>) -> Self {
-        Self { origin: one_line(origin.as_ref()), key: one_line(key), message: message.into() }
+        Self {
+            origin: one_line(origin.as_ref()),
+            key: one_line(key),
+            message: message.into(),
+            unknown: false,
+        }
     }
 }
 
@@ -42,7 +49,7 @@ pub(super) fn one_line(name: &str) -> String {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { origin, key, message } = self;
+        let Self { origin, key, message, .. } = self;
         if key.is_empty() {
             return write!(f, "{origin}: {message}");
         }
@@ -59,6 +66,11 @@ impl Problems {
     /// there are none.
     pub(super) fn of(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// A single one.
+    pub(super) fn one(origin: impl AsRef<str>, message: impl Into<String>) -> Self {
+        Self(vec![Problem::new(origin, "", message)])
     }
 
     /// Each of them.

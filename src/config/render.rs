@@ -69,11 +69,15 @@ pub fn render_default(collectors: &[CollectorSchema]) -> String {
             line.trim_end()
         )
     };
-    HEAD.to_owned() + "\n" + &walk(&known::all(collectors), &section, &setting)
+    HEAD.to_owned() + "\n" + &walk(&known::all(collectors).iter().collect::<Vec<_>>(), &section, &setting)
 }
 
 /// The resolved tree as YAML, each line with the place where its value was said.
 pub(super) fn resolved(known: &[Known], tree: &Value) -> String {
+    resolved_of(&known.iter().collect::<Vec<_>>(), tree)
+}
+
+fn resolved_of(known: &[&Known], tree: &Value) -> String {
     walk(known, &|_| String::new(), &|known, indent| {
         let key = text(known.path.last().copied().unwrap_or_default());
         let kind = known.setting.kind;
@@ -92,9 +96,15 @@ pub(super) fn resolved(known: &[Known], tree: &Value) -> String {
     })
 }
 
+/// The same of the keys that were said alone.
+pub(super) fn said(known: &[Known], tree: &Value) -> String {
+    let all = known.iter().filter(|known| get(tree, &known.path).is_some());
+    resolved_of(&all.collect::<Vec<_>>(), tree)
+}
+
 /// The keys in their order, and before the first of each section the section's own line.
 fn walk(
-    known: &[Known],
+    known: &[&Known],
     section: &dyn Fn(&[&str]) -> String,
     setting: &dyn Fn(&Known, &str) -> String,
 ) -> String {

@@ -27,6 +27,7 @@ pub(super) const ENABLED: &str = "enabled";
 
 // The keys that more than their own line in the tables decides.
 pub(super) const PROMETHEUS_ENABLED: [&str; 2] = ["prometheus", ENABLED];
+pub(super) const PROMETHEUS_DIALECT: [&str; 2] = ["prometheus", "dialect"];
 pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
 pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
 pub(super) const OTLP_HEADERS: [&str; 2] = ["otlp", "headers"];
@@ -56,6 +57,15 @@ static AGENT: Section = Section {
             "LOG_LEVEL",
         ]),
         Setting::new("log_format", Kind::OneOf(&["text", "json"]), "text", "text for people, json for machines."),
+        Setting::new(
+            "sandbox",
+            Kind::Bool,
+            "true",
+            "Give away at the start what the agent does not need, as far as the kernel can: capabilities, and for \
+             the threads that speak with the network all files but the system's own and those that are named \
+             here, writing outside of the queue, and running programs (Landlock). What a reload brings beyond \
+             that takes a restart.",
+        ),
         Setting::new(
             "labels",
             Kind::Labels,
@@ -110,6 +120,13 @@ static PROMETHEUS: Section = Section {
             "[]",
             "Resource attributes to show as labels of every series, such as [host.name, environment]. Each one \
              is on target_info anyway.",
+        ),
+        Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on /metrics: OpenTelemetry's (semconv), those of a psutil agent such as \
+             cpu_usage_percent (classic), or both.",
         ),
         Setting::new(
             "translation_strategy",
@@ -214,6 +231,12 @@ static OTLP: Section = Section {
         )
         .env(&["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]),
         Setting::new(
+            "dialect",
+            Kind::OneOf(&["semconv", "classic", "both"]),
+            "semconv",
+            "Which names the metrics have on OTLP; see prometheus.dialect.",
+        ),
+        Setting::new(
             "insecure",
             Kind::Bool,
             "false",
@@ -297,7 +320,8 @@ static QUEUE: Section = Section {
 
 static RESOURCE_LIMITS: Section = Section {
     name: "resource_limits",
-    about: "Ceilings of the agent's own use. This release accepts and shows them, and does not enforce them.",
+    about: "Ceilings of the agent's own use. Above one it reads dear collectors less often and shows no process \
+            alone, until it is well below again; hostmeter.limit.step tells.",
     settings: &[
         Setting::new(
             "cpu_percent",

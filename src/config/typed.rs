@@ -38,6 +38,8 @@ pub struct Agent {
     pub log_level: Level,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// Whether the process gives away what it does not need.
+    pub sandbox: bool,
     /// The user's own resource attributes. Their names can be labels, and no two become the same one.
     pub labels: BTreeMap<String, String>,
     /// The root directory of the host to read; none: found by itself.
@@ -120,6 +122,8 @@ pub struct Prometheus {
     pub port: u16,
     /// Resource attributes to show on every series.
     pub resource_constant_labels: Vec<String>,
+    /// Which names there are.
+    pub dialect: Dialect,
     /// What names look like.
     pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
@@ -138,6 +142,8 @@ pub struct Otlp {
     pub protocol: Protocol,
     /// The time between two pushes.
     pub interval: Duration,
+    /// Which names metrics have.
+    pub dialect: Dialect,
     /// How long one push may take.
     pub timeout: Duration,
     /// Metadata of every push: names in lower case, values of printable ASCII characters.
@@ -169,6 +175,18 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
     /// The name that the receiver's certificate is for; none: the endpoint's.
     pub server_name: Option<String>,
+}
+
+/// Which names metrics have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// OpenTelemetry's.
+    Semconv,
+    /// Those of a psutil agent.
+    Classic,
+    /// Both of them.
+    Both,
 }
 
 /// What names look like on a page, by the words of the specification.

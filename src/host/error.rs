@@ -1,9 +1,10 @@
 //! Errors of reading the host, sorted by what can be done about them.
 
 use std::io;
+use std::sync::Arc;
 
 /// Why something of the host could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// This kernel or machine does not have it. Nothing to do; quiet.
     #[error("{path}: not on this host")]
@@ -23,7 +24,7 @@ pub enum Error {
         /// The file, relative to the root.
         path: String,
         /// What the kernel said.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The text is not what the kernel's documentation says: a newer kernel, or a bug of ours.
     #[error("{path}:{line}: expected {expected}, found {text:?}")]
@@ -79,7 +80,7 @@ impl Error {
                 Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO | rustix::io::Errno::OPNOTSUPP) => {
                     Error::Unavailable { path }
                 }
-                _ => Error::Io { path, source },
+                _ => Error::Io { path, source: Arc::new(source) },
             },
         }
     }

@@ -12,6 +12,7 @@ mod error;
 pub mod identity;
 pub mod netlink;
 mod os_release;
+pub mod own;
 pub mod pids;
 pub mod statfs;
 pub mod text;

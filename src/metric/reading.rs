@@ -20,6 +20,8 @@ pub struct Entity {
     pub attributes: Attributes,
     /// Since when its counters count; pinned when the entity is first seen.
     pub start: SystemTime,
+    /// What the kernel calls a process (`comm`), which no attribute of the conventions says: for other dialects.
+    pub title: Option<Arc<str>>,
 }
 
 /// One point: a value of a metric under some attributes.
@@ -120,6 +122,11 @@ impl Reading {
     /// Adds a point; a metric that is off takes none.
     pub fn push(&mut self, metric: &'static Metric, attributes: Attributes, value: impl Into<Value>) {
         self.add(metric, attributes, None, value.into());
+    }
+
+    /// Adds a point with a value of another point.
+    pub fn add_value(&mut self, metric: &'static Metric, attributes: Attributes, value: Value) {
+        self.add(metric, attributes, None, value);
     }
 
     /// Adds a point of an entity.

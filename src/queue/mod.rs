@@ -265,6 +265,12 @@ impl Queue {
         self.tier.is_some()
     }
 
+    /// Why nothing is written to the directory, unless that has been told by [`Queue::news`].
+    pub fn trouble(&self) -> Option<&str> {
+        let tier = self.tier.as_ref().filter(|tier| !tier.is_writable())?;
+        tier.news.iter().rev().find(|news| !news.good).map(|news| news.text.as_str())
+    }
+
     /// Whether there may be something to do in [`Queue::tend`].
     pub fn wants_tending(&self) -> bool {
         self.memory.len() > 0

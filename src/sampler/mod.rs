@@ -6,6 +6,7 @@
 //! old value as new), is not started again before it returns, and keeps nobody else waiting.
 
 mod cycle;
+mod governor;
 mod worker;
 
 use std::collections::BTreeMap;

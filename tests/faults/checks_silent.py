@@ -3,7 +3,8 @@
 import time
 
 import peers
-from oracle import Arrived
+from disk import books
+from oracle import Arrived, in_order, lateness
 from peers import Peer
 from receiver import Receiver
 from row import row
@@ -42,18 +43,15 @@ def recovered(run, subject, arrived, attempts, twin, deadline):
     on_time(run, verdict, twin)
 
 
-def misbehaves(run, manner, deadline=CALL, seconds=30, growth=None):
+def misbehaves(run, manner, deadline=CALL, seconds=30):
     """A peer of that manner for some time, and then a true one in its place."""
     arrived = Arrived()
     with agent(run) as subject:
         with Peer(ADDRESS, manner) as attempts, Twin(run) as twin:
             subject.start()
-            with memory_growth(subject) as grown:
-                time.sleep(600 if run.long else seconds)
+            time.sleep(600 if run.long else seconds)
         with Receiver(ADDRESS, arrived):
             recovered(run, subject, arrived, attempts, twin, deadline)
-        if growth:
-            run.at_most("memory grows by", growth, grown[0], " MiB")
 
 
 @row("N03", "TCP is accepted, the TLS handshake never ends", seconds=150, long_seconds=800)
@@ -88,11 +86,42 @@ def slow(run):
     misbehaves(run, peers.slow)
 
 
+def absurd(run, manner):
+    """Answers that cost more than any honest one: whoever gives them is not fed, and not asked soon again."""
+    arrived, away = Arrived(), 600 if run.long else 30
+    with agent(run) as subject:
+        with Peer(ADDRESS, manner) as attempts, Twin(run) as twin:
+            subject.start()
+            begun = time.time()
+            with memory_growth(subject) as grown:
+                time.sleep(away)
+        dropped = 2 + 2 * away // 60
+        with Receiver(ADDRESS, arrived):
+            healed = time.time()
+            healing(run, arrived, healed, most=33.5)
+            settled(arrived, healed)
+            found = books(subject)
+            code, _ = subject.stop()
+    ticks = sorted({tick for request in arrived.all() for tick in request.ticks})
+    lost, doubled, disorder = in_order(ticks, 1)
+    first = round(ticks[0] / 1e9 - begun)
+    run.at_most("connections", dropped, attempts.seen)
+    run.at_most("the longest attempt, seen from outside", CALL + SLACK, attempts.longest(), " s")
+    run.at_most(f"batches dropped in {away} s", dropped, lost + first)
+    run.figure("points counted", "as dropped: non retryable, and all", f"{found.dropped}, {found.missing()} missing",
+               set(found.dropped) == {"non retryable"} and found.missing() == 0)
+    run.same("doubled, out of order, exit", "0, 0, 0", f"{doubled}, {disorder}, {code}")
+    run.at_most("memory grows by", 8.0, grown[0], " MiB")
+    late, _ = lateness([request.began for request in arrived.all()], 1)
+    run.figure("ticks miss their place, p99", f"<= 50 ms + {twin.late:.0f} ms of one without a fault",
+               f"{late:.0f} ms", late <= 50 + twin.late)
+
+
 @row("N06b", "a response of 100 MiB", seconds=150, long_seconds=800)
 def huge(run):
-    misbehaves(run, peers.huge, growth=8.0)
+    absurd(run, peers.huge)
 
 
 @row("N06c", "a response that is 100 MiB when unpacked", seconds=150, long_seconds=800)
 def bomb(run):
-    misbehaves(run, peers.bomb, growth=8.0)
+    absurd(run, peers.bomb)

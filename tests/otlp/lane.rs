@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostmeter::collectors::{Collector, Spec};
+use hostmeter::dialect::Voice;
 use hostmeter::export::otlp::{OtlpLane, Source as _, to_json};
 use hostmeter::host::{Error, Host};
 use hostmeter::metric::{Entity, Metric, Reading, Text, ValueType};
@@ -33,7 +34,8 @@ impl Collector for Ending {
         out.push(&READS, vec![], run);
         if run == 0 {
             let start = UNIX_EPOCH + Duration::from_secs(BORN);
-            let entity = out.entity(Entity { attributes: vec![("process.pid", Text::Int(7))], start });
+            let entity =
+                out.entity(Entity { attributes: vec![("process.pid", Text::Int(7))], start, title: None });
             out.push_of(entity, &TIME, vec![], 1.5);
         }
         Ok(())
@@ -62,7 +64,7 @@ fn times_starts_entities_and_ends_are_right() {
     let host = Arc::new(Host::at(root.path()).unwrap());
     let sampler = Sampler::start(host, vec![Source::new(&SPEC)], Arc::new(Stats::default())).unwrap();
     let resource = Resource::builder_empty().with_service_name("hostmeter").build();
-    let mut lane = OtlpLane::new(Arc::new(sampler), resource);
+    let mut lane = OtlpLane::new(Arc::new(sampler), resource, Voice::default());
 
     let before = nanos(SystemTime::now());
     let first = collect(&mut lane);

@@ -164,7 +164,7 @@ impl Reader {
         }));
         let line = self.arguments.and_then(|form| facts.command_line(form));
         attributes.extend(line.map(|line| ("process.command_line", line.into())));
-        let entity = Entity { attributes, start };
+        let entity = Entity { attributes, start, title: Some(facts.title().into()) };
         let detail = Detail {
             entity,
             io: None,

@@ -80,6 +80,12 @@ impl<'a> Facts<'a> {
         self.executable.get_or_init(read).as_deref()
     }
 
+    /// The kernel's name, which is cut at 15 bytes: in full where the executable's name goes on with it.
+    pub(super) fn title(&self) -> &str {
+        let executable = self.executable_name();
+        if self.name.len() >= 15 && executable.starts_with(&*self.name) { executable } else { &self.name }
+    }
+
     /// The base name of the executable; the kernel's name where there is no path, and where the program is in
     /// a file of memory that has none (memfd_create(2)).
     pub(super) fn executable_name(&self) -> &str {

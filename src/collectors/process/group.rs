@@ -75,7 +75,7 @@ pub(super) struct Group {
 impl Group {
     fn new(attributes: Attributes, start: SystemTime) -> Self {
         Self {
-            entity: Entity { attributes, start },
+            entity: Entity { attributes, start, title: None },
             consumed: Usage::default(),
             usage: Usage::default(),
             members: 0,

@@ -141,6 +141,7 @@ pub(super) static SPEC: Spec = Spec {
             pids: None,
             table: Table::default(),
             last: None,
+            frugal: false,
         }))
     },
 };
@@ -154,6 +155,8 @@ struct Processes {
     table: Table,
     /// When the last reading was.
     last: Option<SystemTime>,
+    /// Nobody but the agent is shown alone.
+    frugal: bool,
 }
 
 /// A process that used no CPU tick since the last reading can hardly have moved many bytes, so `io` is read
@@ -205,6 +208,10 @@ impl Collector for Processes {
         self.pids = Some(pids);
         self.last = Some(out.time);
         Ok(())
+    }
+
+    fn be_frugal(&mut self, frugal: bool) {
+        self.frugal = frugal;
     }
 
     fn ceiling(&self) -> usize {
@@ -259,16 +266,17 @@ impl Processes {
         let eligible: Vec<bool> = processes.iter().map(may_be_shown).collect();
         match self.config.view {
             View::Groups => return vec![false; processes.len()],
-            View::All => return select::all(processes, &eligible, self.config.ceiling),
-            View::Top => {}
+            View::All if !self.frugal => return select::all(processes, &eligible, self.config.ceiling),
+            View::All | View::Top => {}
         }
-        if out.wants(&DISK_IO) {
+        let most = if self.frugal { 0 } else { self.config.top_n };
+        if out.wants(&DISK_IO) && !self.frugal {
             for at in busiest(processes, IO_CANDIDATES) {
                 self.reader.identify(host, pids, &mut processes[at]);
                 self.reader.read_io(pids, &mut processes[at], elapsed, refusals);
             }
         }
-        let mut chosen = select::top(processes, &eligible, self.config.top_n);
+        let mut chosen = select::top(processes, &eligible, most);
         // The agent shows what it costs itself, whoever else is bigger.
         let own = pids.own().and_then(|own| processes.binary_search_by_key(&own, |p| p.pid).ok());
         if let Some(at) = own {

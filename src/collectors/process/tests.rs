@@ -39,8 +39,16 @@ impl Machine {
         let (filter, rules) = config.expressions().unwrap();
         let reader = Reader::new(&host, config.attributes.clone(), config.command_line.form());
         let groups = Groups::new(config.group_by, rules, config.max_groups);
-        let collector =
-            Processes { config, filter, groups, reader, pids: None, table: Table::default(), last: None };
+        let collector = Processes {
+            config,
+            filter,
+            groups,
+            reader,
+            pids: None,
+            table: Table::default(),
+            last: None,
+            frugal: false,
+        };
         let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_001), Instant::now());
         Self { dir, host, collector, live: BTreeMap::new(), uptime: 100_000, time }
     }
@@ -142,6 +150,7 @@ enum Change {
     Die(u32),
     Work(u32, u64),
     Reuse(u32),
+    Frugal(bool),
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -151,6 +160,7 @@ fn change() -> impl Strategy<Value = Change> {
         pid.clone().prop_map(Change::Die),
         (pid.clone(), 1_u64..200).prop_map(|(pid, ticks)| Change::Work(pid, ticks)),
         pid.prop_map(Change::Reuse),
+        any::<bool>().prop_map(Change::Frugal),
     ]
 }
 
@@ -177,6 +187,7 @@ fn hold(config: Config, rounds: &[Vec<Change>]) -> Result<(), TestCaseError> {
                     }
                 }
                 Change::Reuse(pid) if machine.live.contains_key(&pid) => machine.born(pid, "reused", 3),
+                Change::Frugal(frugal) => machine.collector.be_frugal(frugal),
                 Change::Born(..) | Change::Reuse(_) => {}
             }
         }
@@ -295,6 +306,7 @@ fn what_this_machine_says_of_this_process_is_what_we_say() {
         pids: None,
         table: Table::default(),
         last: None,
+        frugal: false,
     };
     let mut out = Reading::new("process", SPEC.metrics, |m| m.default, 200_000, host.boot_time);
     collector.collect(&host, &mut out).unwrap();
@@ -329,4 +341,20 @@ fn traffic_is_told_of_a_namespace_that_is_not_the_first_process_s() {
     let pids = Pids::open(&machine.host).unwrap();
     assert_eq!(traffic::read(&pids, 1), None);
     assert_eq!(traffic::read(&pids, 7), Some(traffic::Traffic { received: 9, sent: 2 }));
+}
+
+#[test]
+fn who_is_frugal_shows_nobody_alone_and_loses_nothing() {
+    let mut machine = Machine::new(Config::default());
+    for pid in 2..12 {
+        machine.born(pid, "web", 10 + u64::from(pid));
+    }
+    let alone = |reading: &Reading| values(reading, &UPTIME).len();
+    let before = machine.read();
+    assert_eq!(alone(&before), 10);
+    machine.collector.be_frugal(true);
+    let frugal = machine.read();
+    assert_eq!((alone(&frugal), sum(&frugal, &MEMORY)), (0, sum(&before, &MEMORY)));
+    machine.collector.be_frugal(false);
+    assert_eq!(alone(&machine.read()), 10);
 }

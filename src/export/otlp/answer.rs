@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+use hyper::body::Body;
 use tonic::Code;
 
 use super::connection::BoxError;
@@ -37,6 +40,8 @@ pub(super) struct Refusal {
 pub(super) enum Failure {
     /// The peer has decided.
     Refused(Refusal),
+    /// The peer answers what no receiver of OTLP would.
+    Absurd(Absurd),
     /// Nobody knows what became of the request.
     Broken(BoxError),
 }
@@ -45,6 +50,27 @@ impl<E: Into<BoxError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Failure::Broken(error.into())
     }
+}
+
+/// An answer that would cost more to read than any honest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Absurd {
+    #[error("an answer of more than 4 MiB")]
+    TooLong,
+    /// We say to nobody that we would unpack it.
+    #[error("a compressed answer without a status")]
+    Compressed,
+}
+
+/// Reads the rest of an answer, but no more of it than an honest one may have.
+pub(super) async fn collect<B>(body: B) -> Result<Collected<Bytes>, Failure>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { Failure::Absurd(Absurd::TooLong) } else { Failure::Broken(error) }
+    })
 }
 
 /// An answer that is none.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Body;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use prost::Message;
@@ -18,7 +18,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::answer::{Accepted, Failure, MAX_ANSWER, Odd, Refusal};
+use super::answer::{Absurd, Accepted, Failure, Odd, Refusal, collect};
 use super::call::post;
 use super::connection::BoxError;
 use super::pack::Compression;
@@ -72,7 +72,7 @@ where
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
         return Err(Odd::NotGrpc.into());
     }
-    let body = Limited::new(body, MAX_ANSWER).collect().await?;
+    let body = collect(body).await?;
     let trailers = body.trailers().cloned().unwrap_or_default();
     answer(&trailers, &body.to_bytes())
 }
@@ -90,7 +90,10 @@ fn from_http(status: u16) -> Failure {
 }
 
 fn answer(status: &HeaderMap, body: &Bytes) -> Result<Accepted, Failure> {
-    let Some(code) = status.get("grpc-status") else { return Err(Odd::NoStatus.into()) };
+    let Some(code) = status.get("grpc-status") else {
+        let compressed = body.first() == Some(&1);
+        return Err(if compressed { Failure::Absurd(Absurd::Compressed) } else { Odd::NoStatus.into() });
+    };
     match Code::from_bytes(code.as_bytes()) {
         Code::Ok => Ok(accepted(body)),
         code => Err(Failure::Refused(Refusal {

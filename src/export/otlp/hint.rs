@@ -42,6 +42,9 @@ fn trouble(problem: impl Into<String>, advice: &'static str) -> Trouble {
 pub(super) fn explain(target: &Target, failure: &Failure) -> Trouble {
     match failure {
         Failure::Refused(refusal) => refused(refusal),
+        Failure::Absurd(absurd) => {
+            trouble(absurd.to_string(), "whatever is there, it is no receiver of OTLP")
+        }
         Failure::Broken(error) => broken(&target.endpoint, target.protocol, &**error),
     }
 }

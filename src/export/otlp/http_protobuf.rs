@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Body;
 use prost::Message;
 use tonic::Code;
 
-use super::answer::{Accepted, Failure, MAX_ANSWER, Odd, Refusal};
+use super::answer::{Accepted, Failure, Odd, Refusal, collect};
 use super::call::post;
 use super::connection::BoxError;
 use super::grpc::partial_success;
@@ -43,7 +43,7 @@ where
     if !accepted && refused.is_none() {
         return Err(Odd::Http(head.status.as_u16()).into());
     }
-    let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+    let body = collect(body).await?.to_bytes();
     let kind = head.headers.get(header::CONTENT_TYPE);
     let is_protobuf = kind.is_some_and(|kind| kind.as_bytes().starts_with(PROTOBUF.as_bytes()));
     match refused {

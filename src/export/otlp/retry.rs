@@ -16,6 +16,8 @@ use tonic::Code;
 pub(super) enum Happened {
     /// The peer answered with a gRPC status, and perhaps with the time after which it may be asked again.
     Refused(Code, Option<Duration>),
+    /// The peer answered more than anybody should read.
+    Absurd,
     /// No status came from the peer: no connection, a broken one, no answer in time, not gRPC.
     Broken,
 }
@@ -52,8 +54,11 @@ impl From<Option<Duration>> for Patience {
 
 /// The law.
 pub(super) fn decide(happened: Happened) -> Action {
-    let Happened::Refused(code, retry_info) = happened else {
-        return Action::Retry(Patience::Unasked);
+    let (code, retry_info) = match happened {
+        Happened::Refused(code, retry_info) => (code, retry_info),
+        // It has taken the request and would answer the next one alike.
+        Happened::Absurd => return Action::Hold,
+        Happened::Broken => return Action::Retry(Patience::Unasked),
     };
     match code {
         Code::Cancelled
@@ -223,6 +228,11 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_an_absurd_answer_was_given_to_is_not_sent_again() {
+        assert_eq!(decide(Happened::Absurd), Action::Hold);
+    }
+
+    #[test]
     fn the_wait_doubles_up_to_its_bound_and_starts_anew() {
         let mut backoff = Backoff::new(Pace::default());
         let waits: Vec<u64> = (0..7).map(|_| backoff.wait(Patience::Asked, 0.0).as_millis() as u64).collect();
@@ -240,6 +250,37 @@ mod tests {
         assert_eq!(backoff.wait(Patience::Unasked, 0.999).as_secs(), 2);
         // One that speaks at last, and asks for patience, is met with that of the whole outage.
         assert_eq!(backoff.wait(Patience::Asked, 0.0), Duration::from_secs(15));
+    }
+
+    /// When each host's first attempt comes after a Collector is there again that was away for `outage` seconds.
+    fn returns(patience: Patience, outage: f64) -> Vec<f64> {
+        let mut random = fastrand::Rng::with_seed(19);
+        let mut host = || {
+            let (mut backoff, mut at) = (Backoff::new(Pace::default()), 0.0);
+            while at < outage {
+                at += backoff.wait(patience, random.f64()).as_secs_f64();
+            }
+            at - outage
+        };
+        (0..1000).map(|_| host()).collect()
+    }
+
+    #[test]
+    fn after_a_minute_a_thousand_hosts_do_not_come_back_at_one_moment() {
+        for (patience, longest) in [(Patience::Asked, 30.0), (Patience::Unasked, 3.0)] {
+            for outage in [60.0, 90.0, 300.0, 3600.0] {
+                let returns = returns(patience, outage);
+                let mut seconds = [0_u32; 30];
+                for at in returns {
+                    seconds[at as usize] += 1;
+                }
+                let fullest = seconds.into_iter().max().unwrap();
+                assert!(
+                    f64::from(fullest) <= 2.0 * 1000.0 / longest,
+                    "{patience:?} {outage}: {fullest} at once"
+                );
+            }
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Sender {
         self.unreachable = false;
         let headers = self.credentials.headers()?;
         let result = export(&mut connection, &self.target, headers, &entry.bytes, self.deadline).await;
-        if !matches!(result, Err(Failure::Broken(_))) {
+        if matches!(result, Ok(_) | Err(Failure::Refused(_))) {
             self.connection = Some(connection);
         }
         result
@@ -158,6 +158,7 @@ impl Sender {
                 tracing::debug!(code = ?refusal.code, words = shown(&refusal.message), "the peer refused");
                 Happened::Refused(refusal.code, refusal.retry_after)
             }
+            Failure::Absurd(_) => Happened::Absurd,
             Failure::Broken(_) => Happened::Broken,
         };
         let action = decide(happened);

@@ -10,6 +10,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics as SdkResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{self, InstrumentKind, ManualReader, Pipeline};
 
+use crate::dialect::Voice;
 use crate::instruments::EntityForm;
 use crate::lane::Lane;
 use crate::sampler::Sampler;
@@ -34,9 +35,9 @@ pub struct OtlpLane {
 
 impl OtlpLane {
     /// A lane over what the sampler collects, with the agent's resource.
-    pub fn new(sampler: Arc<Sampler>, resource: Resource) -> Self {
+    pub fn new(sampler: Arc<Sampler>, resource: Resource, voice: Voice) -> Self {
         let reader = Reader::default();
-        let lane = Lane::new(sampler, reader.clone(), resource, EntityForm::Reference);
+        let lane = Lane::new(sampler, reader.clone(), resource, EntityForm::Reference, voice);
         Self { lane, reader, ledger: Ledger::default(), temporality: Temporality::default() }
     }
 

@@ -25,6 +25,8 @@ mod text;
 
 use std::time::Duration;
 
+use crate::dialect::Voice;
+
 pub use bind::{BindError, Server};
 pub use format::Shape;
 pub use names::{Strategy, name};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub bind_address: String,
     /// The port; 0 is any that is free, the same at all addresses.
     pub port: u16,
+    /// Which names there are.
+    pub voice: Voice,
     /// What names look like.
     pub strategy: Strategy,
     /// Whether every series has `otel_scope_*` labels. The specification has them on by default; here they
@@ -59,6 +63,7 @@ impl Default for Settings {
             // The specification's defaults.
             bind_address: "localhost".to_owned(),
             port: 9464,
+            voice: Voice::default(),
             strategy: Strategy::default(),
             scope_labels: false,
             resource_labels: Vec::new(),

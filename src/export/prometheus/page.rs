@@ -1,6 +1,6 @@
 //! The page: a snapshot as bytes, kept while the readings in it are the newest there are.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
+use crate::dialect::Voice;
 use crate::lane::{SCHEMA_URL, SCOPE};
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::resource::Resource;
@@ -24,7 +25,8 @@ use super::text::Writer;
 pub struct Page {
     sampler: Arc<Sampler>,
     strategy: Strategy,
-    wanted: HashSet<&'static str>,
+    voice: Voice,
+    wanted: Vec<&'static Metric>,
     /// The attributes on `target_info`.
     target: Vec<(String, String)>,
     /// Those that are labels of every series.
@@ -70,7 +72,7 @@ impl Last {
 impl Page {
     /// The page of everything that `sampler` collects.
     pub fn new(sampler: Arc<Sampler>, resource: &Resource, settings: &Settings) -> Self {
-        let wanted = sampler.wanted().iter().map(|wanted| wanted.metric.name).collect();
+        let wanted = settings.voice.wanted(sampler.wanted());
         let attributes: Vec<(String, String)> =
             resource.to_sdk().iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -83,7 +85,8 @@ impl Page {
         let chosen = attributes.iter().filter(|(name, _)| settings.resource_labels.contains(name)).cloned();
         Self {
             strategy: settings.strategy,
-            wanted,
+            voice: settings.voice.clone(),
+            wanted: wanted.iter().map(|wanted| wanted.metric).collect(),
             constant: scope.map(owned).chain(chosen).collect(),
             target: attributes,
             writers: Default::default(),
@@ -102,7 +105,7 @@ impl Page {
         if let Some(rendered) = rendered.get(&shape) {
             return Ok(Arc::clone(rendered));
         }
-        let new = Arc::new(self.write(shape, &snapshot)?);
+        let new = Arc::new(self.write(shape, &self.voice.tell(Arc::clone(&snapshot)))?);
         rendered.insert(shape, Arc::clone(&new));
         let readings = snapshot.readings.iter().map(Arc::downgrade).collect();
         *self.lock() = Some(Last { readings, rendered });
@@ -122,8 +125,7 @@ impl Page {
     fn writer(&self, shape: Shape) -> &Writer {
         let place = 2 * (shape.escaping as usize) + usize::from(shape.open_metrics);
         self.writers[place].get_or_init(|| {
-            let metrics = self.sampler.wanted().iter().map(|wanted| wanted.metric);
-            Writer::new(shape, self.strategy, metrics, &self.target, &self.constant)
+            Writer::new(shape, self.strategy, self.wanted.iter().copied(), &self.target, &self.constant)
         })
     }
 
@@ -133,7 +135,7 @@ impl Page {
 
     /// Whether a metric is collected.
     pub fn wants(&self, metric: &Metric) -> bool {
-        self.wanted.contains(metric.name)
+        self.wanted.iter().any(|wanted| std::ptr::eq(*wanted, metric))
     }
 
     /// The last page, once there is one.

@@ -1,9 +1,11 @@
 //! What is sent, and what any answer, honest or hostile, is taken for.
 
+use http_body_util::BodyExt;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
 use proptest::prelude::*;
 use tonic_types::ErrorDetails;
 
+use super::super::answer::MAX_ANSWER;
 use super::*;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -114,7 +116,10 @@ async fn a_status_in_the_headers_counts_and_a_giant_answer_does_not() {
     assert!(matches!(refused, Err(Failure::Refused(Refusal { code: Code::PermissionDenied, .. }))));
     let giant = vec![0; MAX_ANSWER + 1].leak();
     let result = read(response(200, &[("content-type", "application/grpc+proto")], giant)).await;
-    assert!(matches!(result, Err(Failure::Broken(_))));
+    assert!(matches!(result, Err(Failure::Absurd(Absurd::TooLong))), "{result:?}");
+    let bomb =
+        read(response(200, &[("content-type", "application/grpc")], b"\x01\0\0\0\x04\x1f\x8b..")).await;
+    assert!(matches!(bomb, Err(Failure::Absurd(Absurd::Compressed))), "{bomb:?}");
 }
 
 proptest! {

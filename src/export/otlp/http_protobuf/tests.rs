@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use proptest::prelude::*;
 
+use super::super::answer::{Absurd, MAX_ANSWER};
 use super::super::retry::{Action, Happened, Patience, decide};
 use super::*;
 
@@ -50,6 +51,7 @@ async fn did(status: u16, pairs: &[(&'static str, &str)]) -> Action {
     match read(response(status, pairs, Vec::new())).await {
         Err(Failure::Refused(refusal)) => decide(Happened::Refused(refusal.code, refusal.retry_after)),
         Err(Failure::Broken(_)) => decide(Happened::Broken),
+        Err(Failure::Absurd(_)) => decide(Happened::Absurd),
         Ok(accepted) => panic!("{accepted:?}"),
     }
 }
@@ -99,7 +101,7 @@ async fn a_refusal_has_words_and_a_giant_answer_does_not_count() {
     let Err(Failure::Refused(refusal)) = refused else { panic!("{refused:?}") };
     assert_eq!((refusal.message.as_str(), refusal.status), ("bad point", Some(StatusCode::BAD_REQUEST)));
     let giant = read(response(200, &[KIND], vec![0; MAX_ANSWER + 1])).await;
-    assert!(matches!(giant, Err(Failure::Broken(_))));
+    assert!(matches!(giant, Err(Failure::Absurd(Absurd::TooLong))), "{giant:?}");
 }
 
 proptest! {

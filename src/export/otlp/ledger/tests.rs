@@ -155,7 +155,7 @@ fn another_process_under_the_same_attributes_starts_its_own_sequence() {
     let process = |second, start, value: i64| {
         let mut reading = Arc::into_inner(reading(second, &[])).unwrap();
         let attributes = vec![("process.pid", Text::Int(7))];
-        let entity = reading.entity(Entity { attributes, start: at(start) });
+        let entity = reading.entity(Entity { attributes, start: at(start), title: None });
         reading.push_of(entity, &COUNT, vec![], value);
         Arc::new(reading)
     };

@@ -46,6 +46,7 @@ fn process(pid: i64, name: &str, start: u64) -> Entity {
     Entity {
         attributes: vec![("process.pid", Text::Int(pid)), ("process.executable.name", name)],
         start: at(start),
+        title: None,
     }
 }
 
@@ -196,7 +197,7 @@ fn an_attribute_of_the_entity_replaces_the_agents() {
     let mut bench = Bench::new();
     let mut host = reading(2_000);
     let attributes = vec![("service.name", "web".to_owned().into())];
-    let entity = host.entity(Entity { attributes, start: at(1_500) });
+    let entity = host.entity(Entity { attributes, start: at(1_500), title: None });
     host.push_of(entity, &COUNT, vec![], 1_u64);
     let sent = bench.send(vec![Arc::new(host)]);
     assert_eq!(text(&sent[0].resource.as_ref().unwrap().attributes), "host.name=h,service.name=web");

@@ -25,7 +25,7 @@ fn reading(second: u64, processes: &[(i64, u64, i64)]) -> Arc<Reading> {
     reading.time = at(second);
     for (pid, start, value) in processes {
         let attributes = vec![("process.pid", Text::Int(*pid))];
-        let entity = reading.entity(Entity { attributes, start: at(*start) });
+        let entity = reading.entity(Entity { attributes, start: at(*start), title: None });
         reading.push_of(entity, &COUNT, vec![], *value);
     }
     Arc::new(reading)

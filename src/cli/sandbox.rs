@@ -1,0 +1,110 @@
+//! What a running agent needs, and that it keeps no more.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::confine::{self, Files, Privileges};
+use crate::host::Host;
+
+/// Where the C library, the resolver and the certificates of every distribution lie.
+const OF_THE_SYSTEM: [&str; 9] =
+    ["/etc", "/proc", "/sys", "/usr", "/lib", "/lib64", "/run", "/var/lib/sss", "/var/lib/ca-certificates"];
+
+/// Where every process may write.
+const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
+
+/// Where OpenSSL's users say that the certificates are.
+const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Gives away the privileges that this configuration does not need, before any other thread begins. Returns how many
+/// capabilities are left; none where it is switched off.
+pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
+    let privileges = Privileges {
+        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
+    };
+    config.agent.sandbox.then(|| confine::drop_privileges(privileges))
+}
+
+/// Gives away all files but those that this configuration needs, for this thread and those that it starts. Returns
+/// how far that went; none where it is switched off.
+pub(super) fn confine(
+    config: &Config,
+    file: Option<&Path>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<&'static str> {
+    config.agent.sandbox.then(|| confine::confine(&files(config, file, variable)))
+}
+
+fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Files {
+    let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
+    let (otlp, tls) = (&config.otlp, &config.otlp.tls);
+    let named = [
+        file,
+        tls.ca_file.as_deref(),
+        tls.cert_file.as_deref(),
+        tls.key_file.as_deref(),
+        otlp.bearer_token_file.as_deref(),
+        otlp.headers_file.as_deref(),
+    ];
+    // The directory and not the file, because who renews a file puts another one in its place.
+    let around = named.into_iter().flatten().map(|path| directory_of(path).to_path_buf());
+    let certificates = CERTIFICATES.iter().filter_map(|name| variable(name)).map(PathBuf::from);
+    let mut read: Vec<PathBuf> =
+        OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
+    if root != Path::new("/") {
+        // Who is measured is found out anew at a reload.
+        read.extend(["proc", "sys", "etc", "usr/lib"].map(|part| root.join(part)));
+    }
+    let mut write: Vec<PathBuf> = DEVICES.iter().map(PathBuf::from).collect();
+    // A rule is of the directory that is there now; what is to make one anew needs the one around it.
+    write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
+    Files { read, write }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a directory, or the one in which it is to be made, belongs to another user.
+fn is_foreign(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let found = path.metadata().or_else(|_| directory_of(path).metadata());
+    found.is_ok_and(|metadata| metadata.uid() != rustix::process::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::collectors;
+    use crate::config::{self, Text};
+
+    fn config(text: &str) -> Config {
+        let environment = BTreeMap::<String, String>::new();
+        let file = Text { name: "hostmeter.yaml", text };
+        config::resolve(&collectors::schemas(), Some(file), &environment, &[]).unwrap().config
+    }
+
+    #[test]
+    fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
+        let config = config(
+            "agent: {root: /rootfs}\nqueue: {directory: /data/queue}\n\
+             otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
+        );
+        let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
+        let files = files(&config, Some(Path::new("hostmeter.yaml")), variable);
+        for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
+            assert!(files.read.contains(&path.into()), "{path}: {:?}", files.read);
+        }
+        assert!(!files.read.contains(&"/rootfs".into()) && !files.read.contains(&"/".into()));
+        assert_eq!(files.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn who_switches_it_off_keeps_everything() {
+        let config = config("agent: {sandbox: false}");
+        assert_eq!((drop_privileges(&config), confine(&config, None, |_| None)), (None, None));
+    }
+}
