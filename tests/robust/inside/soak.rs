@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostmeter::collectors::ALL;
+use hostmeter::dialect::Voice;
 use hostmeter::export::otlp::{OtlpLane, Source as _};
 use hostmeter::export::prometheus::{Shape, Strategy, Writer};
 use hostmeter::host::Host;
@@ -29,7 +30,8 @@ pub(super) fn figures(cycles: usize) -> Vec<Figure> {
     let metrics = sampler.wanted().iter().map(|wanted| wanted.metric);
     let writer = Writer::new(Shape::default(), Strategy::default(), metrics, &[], &[]);
     let resource = Resource::detect(&host, &Given::default(), |_| None);
-    let mut lane = OtlpLane::new(Arc::clone(&sampler), resource.to_sdk()).every(Duration::from_millis(2));
+    let mut lane = OtlpLane::new(Arc::clone(&sampler), resource.to_sdk(), Voice::default())
+        .every(Duration::from_millis(2));
     let mut cycle = || {
         let mut points = 0;
         lane.collect(BUDGET, &mut |resource| points += resource.scope_metrics.len());
