@@ -137,7 +137,10 @@ pub fn escape_octal(bytes: Vec<u8>) -> String {
         let mut text = String::with_capacity(e.as_bytes().len() + 12);
         for chunk in e.as_bytes().utf8_chunks() {
             text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")));
+            for byte in chunk.invalid() {
+                let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
+                text.extend(['\\', digit(6), digit(3), digit(0)]);
+            }
         }
         text
     })

@@ -210,8 +210,8 @@ impl Machine {
             }
         }
         let worst = if large { &mut outcome.large } else { &mut outcome.ordinary };
-        // What an interrupt took is charged to this thread too, but not three times.
-        for _ in 0..3 {
+        // What an interrupt took is charged to this thread too, but not each time.
+        for _ in 0..8 {
             if cost.millis - usual.millis > worst.millis.0 {
                 cost.millis = cost.millis.min(self.read(place, host).0.millis);
             }
