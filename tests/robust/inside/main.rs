@@ -42,8 +42,10 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let row = arguments.next().unwrap_or_default();
     let count = arguments.next().map(|count| count.parse().unwrap());
-    // A panic is a figure here, and its text would fill the log.
-    std::panic::set_hook(Box::new(|_| ()));
+    if row != "soak" {
+        // A panic is a figure here, and its text would fill the log.
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let figures = match row.as_str() {
         "mutated" => mutated::figures(count.unwrap_or(100_000)),
         "panics" => panics::figures(),

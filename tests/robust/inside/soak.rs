@@ -31,7 +31,7 @@ pub(super) fn figures(cycles: usize) -> Vec<Figure> {
     let writer = Writer::new(Shape::default(), Strategy::default(), metrics, &[], &[]);
     let resource = Resource::detect(&host, &Given::default(), |_| None);
     let mut lane = OtlpLane::new(Arc::clone(&sampler), resource.to_sdk(), Voice::default())
-        .every(Duration::from_millis(2));
+        .every(Duration::from_nanos(2));
     let mut cycle = || {
         let mut points = 0;
         lane.collect(BUDGET, &mut |resource| points += resource.scope_metrics.len());
