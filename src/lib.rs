@@ -8,6 +8,8 @@
 //! - 1 [`metric`]: the shared nouns: a metric, a reading, one moment of the host.
 //! - 1 [`stats`]: the agent's own counters.
 //! - 1 [`queue`]: bytes that wait to be sent: bounded, first in first out.
+//! - 1 [`systemd`]: what a service manager is told.
+//! - 2 [`supervise`]: a task that panics is begun again.
 //! - 2 [`config`]: what the user said.
 //! - 3 [`collectors`]: one file per source of metrics.
 //! - 4 [`sampler`]: runs the collectors with a deadline and shares one fresh snapshot.
@@ -34,3 +36,5 @@ pub mod queue;
 pub mod resource;
 pub mod sampler;
 pub mod stats;
+pub mod supervise;
+pub mod systemd;

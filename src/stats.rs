@@ -3,9 +3,18 @@
 //! Written from every floor above, read by the `agent` collector, so that the agent's health takes the same
 //! road as the host's. One mutex for all: it is held for nanoseconds, a few dozen times a cycle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::Notify;
+
+/// So many panics of tasks within [`HOPE`] are no accident.
+const TOO_MANY: usize = 11;
+
+/// How long a panic is held against us.
+const HOPE: Duration = Duration::from_mins(10);
 
 /// What became of points that were to leave by OTLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +87,24 @@ pub struct ExportStats {
     pub state: String,
 }
 
+/// What became of the configuration when it was last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReloadStats {
+    /// Whether it is in use.
+    pub successful: bool,
+    /// When a configuration was last taken into use: at the start, or by a reload.
+    pub at: SystemTime,
+}
+
+/// Lines that the log left out.
+#[derive(Debug, Default)]
+pub struct LogStats {
+    /// Because whoever reads the log did not.
+    pub blocked: AtomicU64,
+    /// Because the same had been said just before.
+    pub repeated: AtomicU64,
+}
+
 /// Everything the agent counts about itself.
 #[derive(Debug, Clone)]
 pub struct Counts {
@@ -85,6 +112,10 @@ pub struct Counts {
     pub collectors: BTreeMap<&'static str, CollectorStats>,
     /// The OTLP road.
     pub export: ExportStats,
+    /// The configuration; none before the agent runs.
+    pub reload: Option<ReloadStats>,
+    /// Panics by the task that they ended.
+    pub panics: BTreeMap<&'static str, u64>,
     /// How far the agent makes do with less to stay within `resource_limits`; none without a ceiling.
     pub limit_step: Option<u8>,
 }
@@ -94,13 +125,31 @@ pub struct Counts {
 pub struct Stats {
     /// When the agent started: the start time of all of them.
     pub start: SystemTime,
+    /// The log's, apart: a line may be written by whoever holds the others.
+    pub log: LogStats,
     counts: Mutex<Counts>,
+    panics: Mutex<VecDeque<Instant>>,
+    /// Told when [`Stats::is_hopeless`] has become true.
+    hopeless: Notify,
 }
 
 impl Default for Stats {
     fn default() -> Self {
-        let counts = Counts { collectors: BTreeMap::new(), export: ExportStats::default(), limit_step: None };
-        Self { start: SystemTime::now(), counts: Mutex::new(counts) }
+        let start = SystemTime::now();
+        let counts = Counts {
+            collectors: BTreeMap::new(),
+            export: ExportStats::default(),
+            reload: None,
+            panics: BTreeMap::new(),
+            limit_step: None,
+        };
+        Self {
+            start,
+            log: LogStats::default(),
+            counts: Mutex::new(counts),
+            panics: Mutex::default(),
+            hopeless: Notify::new(),
+        }
     }
 }
 
@@ -110,6 +159,31 @@ impl Stats {
     /// A panic while it is held leaves numbers that are still numbers, so poisoning is no reason to stop.
     pub fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a panic that ended a task.
+    pub fn panicked(&self, task: &'static str) {
+        *self.lock().panics.entry(task).or_default() += 1;
+        let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
+        panics.push_back(Instant::now());
+        if panics.len() > TOO_MANY {
+            panics.pop_front();
+        }
+        drop(panics);
+        if self.is_hopeless() {
+            self.hopeless.notify_one();
+        }
+    }
+
+    /// Waits until tasks panic so often that only a new start may help.
+    pub async fn hopeless(&self) {
+        self.hopeless.notified().await;
+    }
+
+    /// Whether tasks panic so often that only a new start may help.
+    pub fn is_hopeless(&self) -> bool {
+        let panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
+        panics.len() >= TOO_MANY && panics.front().is_some_and(|first| first.elapsed() < HOPE)
     }
 
     /// A copy of the counters.

@@ -215,6 +215,26 @@ fn a_port_that_is_in_use_is_1_with_the_remedy() {
 }
 
 #[test]
+fn a_web_configuration_that_cannot_be_used_is_78_and_one_that_can_is_listened_by() {
+    let web = |text: &str| {
+        let place =
+            Place::with("prometheus: {listen: ['127.0.0.1:0', '127.0.0.2:0'], web_config_file: web.yaml}\n");
+        let path = place.0.path().join("web.yaml");
+        std::fs::write(&path, text).unwrap();
+        let named = std::fs::read_to_string(place.file()).unwrap();
+        std::fs::write(place.file(), named.replace("web.yaml", path.to_str().unwrap())).unwrap();
+        place
+    };
+    for command in ["run", "check"] {
+        let error = web("tls_server_confog: {}\n").run(&[command]).refused(78);
+        assert!(error.contains("web.yaml:1: tls_server_confog: unknown section"), "{error}");
+        assert!(error.contains("did you mean \"tls_server_config\"?"), "{error}");
+    }
+    let told = web("rate_limit: {interval: 1s, burst: 5}\n").run(&["check"]).good();
+    assert!(told.contains("http://127.0.0.1:") && told.contains("http://127.0.0.2:"), "{told}");
+}
+
+#[test]
 fn a_check_tells_what_is_on_and_why_something_is_not() {
     let vm = support::unpack("vm");
     let place =

@@ -13,12 +13,14 @@ Examples:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 hostmeter
                                                    push to a Collector as well
   hostmeter check                                  what is on, what is off, and why
+  hostmeter doctor                                 what is in the way, and what to do about it
   hostmeter config init > hostmeter.yaml           the annotated default file
 
-Exit codes: 0 good, 1 failed while running, 2 usage, 78 the configuration is refused.";
+Exit codes: 0 good, 1 failed while running, 2 usage, 78 the configuration is refused,
+3 another instance has the queue, 70 a bug that keeps it from going on.";
 
 /// OpenTelemetry-native host metrics agent: OTLP push and Prometheus pull.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "hostmeter", version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Arguments {
     /// Configuration file [default: /etc/hostmeter/hostmeter.yaml, where it exists]
@@ -37,7 +39,7 @@ pub(super) struct Arguments {
     pub command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum Command {
     /// Measure and export until stopped (the default)
     Run,
@@ -49,6 +51,18 @@ pub(super) enum Command {
     },
     /// Check the configuration and the host: what is on, what is off, and why
     Check,
+    /// Look for what keeps the agent from giving all it could here, with a remedy for each
+    Doctor {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the agent that runs here whether it is ready: exit code 0 or 1, for probes
+    Healthcheck {
+        /// What is asked [default: /-/ready at the configured address]
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
     /// List every metric: name, kind, unit, attributes, source
     Metrics {
         /// How it is printed
@@ -62,7 +76,7 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print the annotated default file, or write it to a path
     Init {

@@ -1,47 +1,66 @@
 //! `hostmeter check`: is the configuration good, and what can this host give.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::agent::{Agent, Push};
+use crate::agent::{BuildError, Measuring, Push, door};
 use crate::collectors;
-use crate::config::{Config, Environment, ProcessEnvironment};
-use crate::host::is_root;
-use crate::stats::{CollectorStats, Counts};
+use crate::config::{Config, ProcessEnvironment};
+use crate::host::{Host, is_root};
+use crate::stats::{CollectorStats, Counts, Stats};
 
 use super::arguments::Arguments;
+use super::port::{self, Port, runs_already};
 use super::{Failure, configuration, log, print};
 
 /// Longer than a cycle of the sampler may take.
 const BUDGET: Duration = Duration::from_secs(3);
 
-/// Builds everything as `run` does, the port included, measures once, and tells what came of it.
+/// Builds what measures as `run` does, looks whether the port can be had, measures once, and tells what came of it.
 pub(super) fn check(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
-    let no_color = ProcessEnvironment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    log::start(&loaded.config.agent, no_color);
-    let agent = Agent::build(&loaded.config, &ProcessEnvironment)?;
-    agent.measuring.sampler.snapshot(BUDGET);
-    let counts = agent.measuring.stats.read();
+    let stats = Arc::new(Stats::default());
+    let _log = log::start(&loaded.config.agent, &stats);
+    let measuring = Measuring::build(&loaded.config, &ProcessEnvironment, stats)?;
+    let queue = match loaded.config.otlp.enabled.then(|| Push::build(&loaded.config, &measuring)) {
+        None => None,
+        Some(Ok(push)) => Some(queue(&push, &loaded.config)),
+        // Who has it has shown that it can be used.
+        Some(Err(BuildError::Queue(in_use))) => Some(format!("on    {in_use}")),
+        Some(Err(error)) => return Err(error.into()),
+    };
+    let port = loaded.config.prometheus.enabled.then(|| {
+        let own = Host::at("/").ok();
+        port::look(&loaded.config.prometheus, own.as_ref())
+    });
+    let door = door(&loaded.config.prometheus).map_err(BuildError::from)?;
+    let scheme = if door.is_encrypted() { "https" } else { "http" };
+    let port = match port {
+        Some(Port::Taken(error)) => return Err(Failure::Running(error.into())),
+        port => port,
+    };
+    measuring.sampler.snapshot(BUDGET);
+    let counts = measuring.stats.read();
     let file = loaded.file.as_ref().map_or("none (defaults)".to_owned(), |file| file.display().to_string());
     let mut out = format!("configuration  {file}: good\n");
-    host(&agent, &mut out);
+    host(&measuring, &mut out);
     collectors_of(&loaded.config, &counts, &mut out);
-    ways_out(&agent, &loaded.config, &mut out);
+    ways_out(port.as_ref(), scheme, queue.as_deref(), &loaded.config, &mut out);
     print(&out)
 }
 
-fn host(agent: &Agent, out: &mut String) {
-    let of = |name| agent.measuring.resource.get(name).unwrap_or("unknown");
+fn host(measuring: &Measuring, out: &mut String) {
+    let of = |name| measuring.resource.get(name).unwrap_or("unknown");
     let _ = writeln!(
         out,
         "host           {}: {}, {}, {} CPUs, vm.id {}",
-        agent.measuring.host.root().display(),
+        measuring.host.root().display(),
         of("host.name"),
         of("os.description"),
-        agent.measuring.host.cpus(),
+        measuring.host.cpus(),
         of("vm.id")
     );
 }
@@ -76,24 +95,26 @@ fn state(stats: &CollectorStats) -> String {
     }
 }
 
-fn ways_out(agent: &Agent, config: &Config, out: &mut String) {
+fn ways_out(port: Option<&Port>, scheme: &str, queue: Option<&str>, config: &Config, out: &mut String) {
     out.push_str("ways out\n");
-    let prometheus = agent.pull.as_ref().map_or_else(
-        || "off   prometheus.enabled is false".to_owned(),
-        |pull| {
-            let at: Vec<_> = pull.addresses().iter().map(|at| format!("http://{at}/metrics")).collect();
+    let prometheus = match port {
+        None => "off   prometheus.enabled is false".to_owned(),
+        Some(Port::Free(addresses)) => {
+            let at: Vec<_> = addresses.iter().map(|at| format!("{scheme}://{at}/metrics")).collect();
             format!("on    {}", at.join(" "))
-        },
-    );
-    let otlp = match (&agent.push, &config.otlp.endpoint) {
-        (Some(_), Some(endpoint)) => format!("on    {endpoint}"),
-        (Some(_), None) => "on    http://localhost:4317".to_owned(),
-        (None, Some(_)) => "off   otlp.enabled is false".to_owned(),
-        (None, None) => "off   no endpoint; set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
+        }
+        Some(Port::Ours(pid)) => format!("on    {}", runs_already(*pid)),
+        Some(Port::Taken(error)) => format!("off   {error}"),
+    };
+    let otlp = match (config.otlp.enabled, &config.otlp.endpoint) {
+        (true, Some(endpoint)) => format!("on    {endpoint}"),
+        (true, None) => "on    http://localhost:4317".to_owned(),
+        (false, Some(_)) => "off   otlp.enabled is false".to_owned(),
+        (false, None) => "off   no endpoint; set otlp.endpoint or OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(),
     };
     let _ = writeln!(out, "  prometheus   {prometheus}\n  otlp         {otlp}");
-    if let Some(push) = &agent.push {
-        let _ = writeln!(out, "  queue        {}", queue(push, config));
+    if let Some(queue) = queue {
+        let _ = writeln!(out, "  queue        {queue}");
     }
 }
 

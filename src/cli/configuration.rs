@@ -3,15 +3,20 @@
 use std::path::Path;
 
 use crate::collectors;
-use crate::config::{self, Loaded, ProcessEnvironment};
+use crate::config::{self, Loaded, Problems, ProcessEnvironment};
 
 use super::arguments::Arguments;
 use super::{Failure, complain, print};
 
 /// The configuration that the arguments, the environment and the file make together.
 pub(super) fn load(arguments: &Arguments) -> Result<Loaded, Failure> {
+    Ok(read(arguments)?)
+}
+
+/// The same with the problems themselves.
+pub(super) fn read(arguments: &Arguments) -> Result<Loaded, Problems> {
     let schemas = collectors::schemas();
-    Ok(config::load(&schemas, arguments.config.as_deref(), &ProcessEnvironment, &arguments.overrides())?)
+    config::load(&schemas, arguments.config.as_deref(), &ProcessEnvironment, &arguments.overrides())
 }
 
 /// Prints the annotated default file, or writes it where nothing stands yet.
@@ -26,7 +31,9 @@ pub(super) fn import(file: &Path, path: Option<&Path>, force: bool) -> Result<()
     let text = config::read_file(file)?;
     let imported = config::import(&collectors::schemas(), config::Text { name: &name, text: &text })?;
     write(&imported.text, path, force)?;
-    complain(&imported.notes.iter().map(|note| format!("{note}\n")).collect::<String>());
+    for note in &imported.notes {
+        complain(&format!("{note}\n"));
+    }
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! The command line: from arguments to an exit code.
 
 mod arguments;
+mod ask;
 pub mod catalogue;
 mod check;
 mod configuration;
+mod doctor;
+mod healthcheck;
 mod log;
 mod once;
+mod port;
 mod run;
 mod sandbox;
 pub mod table;
@@ -25,10 +29,14 @@ use arguments::{Arguments, Command, ConfigCommand};
 enum Failure {
     /// It failed while running: exit code 1.
     Running(anyhow::Error),
+    /// What is wrong was told already: exit code 1.
+    Told,
     /// Another instance has what it needs: exit code 3.
     InUse(String),
     /// The configuration is refused: exit code 78, `EX_CONFIG` of sysexits(3).
     Configuration(String),
+    /// Its tasks panic again and again: exit code 70, `EX_SOFTWARE` of sysexits(3).
+    Hopeless(String),
 }
 
 impl From<anyhow::Error> for Failure {
@@ -56,13 +64,16 @@ impl From<BuildError> for Failure {
 /// Another instance is running.
 const IN_USE: u8 = 3;
 
+/// `EX_SOFTWARE` of sysexits(3).
+const SOFTWARE: u8 = 70;
+
 /// `EX_CONFIG` of sysexits(3).
 const CONFIGURATION: u8 = 78;
 
 /// Runs the command that the arguments name.
 ///
 /// Exit codes: 0 good, 1 failed while running, 2 not understood (usage), 3 another instance has the queue's
-/// directory, 78 the configuration is refused.
+/// directory, 70 a bug that keeps it from going on, 78 the configuration is refused.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -74,6 +85,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Running(error)) => {
             complain(&format!("hostmeter: {error:#}\n"));
             ExitCode::FAILURE
@@ -81,6 +93,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::InUse(what)) => {
             complain(&format!("hostmeter: {what}\n"));
             ExitCode::from(IN_USE)
+        }
+        Err(Failure::Hopeless(what)) => {
+            complain(&format!("hostmeter: {what}\n"));
+            ExitCode::from(SOFTWARE)
         }
         Err(Failure::Configuration(problems)) => {
             complain(&format!("hostmeter: the configuration is refused\n{problems}\n"));
@@ -94,6 +110,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Command::Run => run::run(arguments),
         Command::Once { format } => once::once(arguments, *format),
         Command::Check => check::check(arguments),
+        Command::Doctor { json } => doctor::doctor(arguments, *json),
+        Command::Healthcheck { url } => healthcheck::healthcheck(arguments, url.as_deref()),
         Command::Metrics { format } => print(&match format {
             arguments::CatalogueFormat::Table => catalogue::table(),
             arguments::CatalogueFormat::Markdown => catalogue::markdown(),

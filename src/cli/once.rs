@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::agent::{Measuring, pull_settings};
-use crate::config::{Environment, ProcessEnvironment};
-use crate::dialect::Voice;
+use crate::config::ProcessEnvironment;
 use crate::export::otlp::{self, OtlpLane, Source};
-use crate::export::prometheus::{Page, Shape};
+use crate::export::prometheus::{self, Page, Shape};
 use crate::sampler::FRESH;
+use crate::stats::Stats;
 
 use super::arguments::{Arguments, OnceFormat};
 use super::{Failure, configuration, log, print, table};
@@ -20,9 +20,9 @@ const BUDGET: Duration = Duration::from_secs(3);
 
 pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
-    let no_color = ProcessEnvironment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    log::start(&loaded.config.agent, no_color);
-    let measuring = Measuring::build(&loaded.config, &ProcessEnvironment)?;
+    let stats = Arc::new(Stats::default());
+    let _log = log::start(&loaded.config.agent, &stats);
+    let measuring = Measuring::build(&loaded.config, &ProcessEnvironment, stats)?;
     // A rate needs two readings, and the second one comes when the first is no longer fresh.
     measuring.sampler.snapshot(BUDGET);
     std::thread::sleep(FRESH + Duration::from_millis(10));
@@ -30,12 +30,19 @@ pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Fail
     match format {
         OnceFormat::Table => print(&table::render(&sampler.snapshot(BUDGET))),
         OnceFormat::Prometheus => {
-            let page = Page::new(sampler, &measuring.resource, &pull_settings(&loaded.config.prometheus));
+            let config = &loaded.config.prometheus;
+            let settings =
+                prometheus::Settings { voice: measuring.voice(config.dialect), ..pull_settings(config) };
+            let page = Page::new(sampler, &measuring.resource, &settings);
             let rendered = page.render(Shape::default(), BUDGET).context("the page of /metrics")?;
             print(&String::from_utf8_lossy(&rendered.plain()))
         }
         OnceFormat::OtlpJson => {
-            let mut lane = OtlpLane::new(sampler, measuring.resource.to_sdk(), Voice::default());
+            let mut lane = OtlpLane::new(
+                sampler,
+                measuring.resource.to_sdk(),
+                measuring.voice(loaded.config.otlp.dialect),
+            );
             let mut resources = Vec::new();
             lane.collect(BUDGET, &mut |resource| resources.push(resource));
             print(&otlp::to_json(resources).context("OTLP as JSON")?)

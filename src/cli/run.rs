@@ -1,70 +1,144 @@
 //! `hostmeter run`: measure and export until stopped.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bytesize::ByteSize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::agent::{Agent, Push};
+use crate::agent::{Agent, Configurer, Push, RunError, Steering};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
+use crate::confine::Files;
+use crate::export::prometheus::ReloadAsked;
+use crate::stats::Stats;
+use crate::systemd::Manager;
 
 use super::arguments::Arguments;
-use super::{Failure, configuration, log, sandbox};
+use super::log::{self, Log};
+use super::{Failure, configuration, sandbox};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let loaded = configuration::load(arguments)?;
-    let environment = ProcessEnvironment;
-    log::start(&loaded.config.agent, environment.get("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let stats = Arc::new(Stats::default());
     // Before the first other thread, which would keep what this one gives away.
     let capabilities = sandbox::drop_privileges(&loaded.config);
-    let agent = Agent::build(&loaded.config, &environment)?;
+    let log = Arc::new(log::start(&loaded.config.agent, &stats));
+    log::tell_of_panics();
+    let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
     // The threads that read the host run already, and those that speak with the network come.
-    let files = sandbox::confine(&loaded.config, loaded.file.as_deref(), |name| environment.get(name));
+    let variable = |name: &str| ProcessEnvironment.get(name);
+    let kept = sandbox::files(&loaded.config, loaded.file.as_deref(), variable);
+    let files = sandbox::confine(&loaded.config, &kept);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
         .build()
         .context("the runtime could not be started")?;
-    let (stop, stopped) = watch::channel(false);
+    let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));
+    let configurer =
+        Arc::new(Sources { arguments: arguments.clone(), log: Arc::clone(&log), kept: files.map(|_| kept) });
+    let (stop, shutdown) = watch::channel(false);
+    let (reload, reloads) = mpsc::channel(RELOADS);
+    let steering = Steering { shutdown, reloads, reload: reload.clone(), configurer, manager };
     let result = runtime.block_on(async {
         // From here on a signal drains; whoever reads that the agent starts may send one.
-        let signals = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
+        let signals = Signals::catch();
         introduce(&agent, &loaded.config, loaded.file.as_deref());
         if let (Some(files), Some(capabilities)) = (files, capabilities) {
             tracing::info!(files, capabilities, "sandbox");
         }
-        tokio::spawn(watch_signals(signals, stop));
-        Box::pin(agent.run(stopped)).await
+        tokio::spawn(watch_signals(signals, stop, reload));
+        Box::pin(agent.run(steering)).await
     });
     // A look-up of a name may hang longer than the grace; it is left to itself.
     runtime.shutdown_background();
-    result.context("the server of /metrics ended")?;
-    tracing::info!("stopped");
-    Ok(())
+    let result = match result {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Err(RunError::Hopeless) => Err(Failure::Hopeless(RunError::Hopeless.to_string())),
+        Err(error) => Err(Failure::Running(error.into())),
+    };
+    // Others may hold it still, such as a reload that reads a file which hangs.
+    log.flush();
+    result
 }
 
-/// The first signal asks to stop and drain, the second ends at once.
-async fn watch_signals(signals: std::io::Result<(Signal, Signal)>, stop: watch::Sender<bool>) {
-    let (mut terminate, mut interrupt) = match signals {
+/// Reloads that may be asked for before the first is done.
+const RELOADS: usize = 4;
+
+/// Where the configuration comes from.
+struct Sources {
+    arguments: Arguments,
+    log: Arc<Log>,
+    /// What the sandbox left; none without one.
+    kept: Option<Files>,
+}
+
+impl Configurer for Sources {
+    fn read(&self) -> Result<Config, String> {
+        Ok(configuration::read(&self.arguments).map_err(|problems| problems.to_string())?.config)
+    }
+
+    fn apply(&self, config: &Config) {
+        self.log.set_level(&config.agent);
+        let Some(kept) = &self.kept else { return };
+        let files = sandbox::files(config, None, |name| ProcessEnvironment.get(name));
+        for path in sandbox::beyond(kept, &files) {
+            let path = path.display();
+            tracing::warn!(%path, "the sandbox was made without it, so it needs a new start");
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        let [terminate, interrupt, hang_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+    }
+}
+
+/// The first signal to stop asks to drain, the second ends at once; SIGHUP has the configuration read anew.
+async fn watch_signals(
+    signals: std::io::Result<Signals>,
+    stop: watch::Sender<bool>,
+    reload: mpsc::Sender<ReloadAsked>,
+) {
+    let mut signals = match signals {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be waited for; stop the agent with SIGKILL");
             return stop.closed().await;
         }
     };
-    for again in [false, true] {
+    let mut stopping = false;
+    loop {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+            _ = signals.hang_up.recv() => {
+                // With as many to come as there are places, one more would read the same.
+                let _ = reload.try_send(ReloadAsked::default());
+                continue;
+            }
         }
-        if again {
+        if stopping {
             std::process::exit(KILLED);
         }
+        stopping = true;
         tracing::info!("stopping; a second signal ends at once");
         stop.send_replace(true);
     }
@@ -84,7 +158,7 @@ fn introduce(agent: &Agent, config: &Config, file: Option<&Path>) {
     tracing::info!(on = names(on), off = names(off), "collectors");
     if let Some(pull) = &agent.pull {
         let addresses = pull.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        tracing::info!(addresses, "prometheus: serves /metrics");
+        tracing::info!(addresses, scheme = pull.scheme(), "prometheus: serves /metrics");
     } else {
         tracing::info!("prometheus: off (prometheus.enabled or OTEL_METRICS_EXPORTER)");
     }

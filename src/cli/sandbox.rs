@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use crate::config::{Config, Prometheus, Web, read_web};
 use crate::confine::{self, Files, Privileges};
 use crate::host::Host;
 
@@ -20,23 +20,33 @@ const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// capabilities are left; none where it is switched off.
 pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
     let privileges = Privileges {
-        low_port: config.prometheus.enabled && (1..1024).contains(&config.prometheus.port),
+        low_port: config.prometheus.enabled
+            && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
         foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
     };
     config.agent.sandbox.then(|| confine::drop_privileges(privileges))
 }
 
-/// Gives away all files but those that this configuration needs, for this thread and those that it starts. Returns
+/// Gives away all files but those that a configuration needs, for this thread and those that it starts. Returns
 /// how far that went; none where it is switched off.
-pub(super) fn confine(
+pub(super) fn confine(config: &Config, files: &Files) -> Option<&'static str> {
+    config.agent.sandbox.then(|| confine::confine(files))
+}
+
+/// The files that another configuration needs and that were given away.
+pub(super) fn beyond<'a>(kept: &Files, needed: &'a Files) -> Vec<&'a Path> {
+    let without = |kept: &[PathBuf], path: &Path| !kept.iter().any(|kept| path.starts_with(kept));
+    let read = needed.read.iter().filter(|path| without(&kept.read, path) && without(&kept.write, path));
+    let write = needed.write.iter().filter(|path| without(&kept.write, path));
+    read.chain(write).map(PathBuf::as_path).filter(|path| path.exists()).collect()
+}
+
+/// The files that a configuration needs.
+pub(super) fn files(
     config: &Config,
     file: Option<&Path>,
     variable: impl Fn(&str) -> Option<String>,
-) -> Option<&'static str> {
-    config.agent.sandbox.then(|| confine::confine(&files(config, file, variable)))
-}
-
-fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Files {
+) -> Files {
     let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
     let (otlp, tls) = (&config.otlp, &config.otlp.tls);
     let named = [
@@ -47,8 +57,13 @@ fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
         otlp.bearer_token_file.as_deref(),
         otlp.headers_file.as_deref(),
     ];
+    let web = config.prometheus.web_config_file.as_deref();
+    // One that is not good is told where the endpoint is built, and then nothing runs.
+    let of_web = web.and_then(|file| read_web(file).ok());
+    let of_web = of_web.iter().flat_map(Web::files);
     // The directory and not the file, because who renews a file puts another one in its place.
-    let around = named.into_iter().flatten().map(|path| directory_of(path).to_path_buf());
+    let around =
+        named.into_iter().flatten().chain(web).chain(of_web).map(|path| directory_of(path).to_path_buf());
     let certificates = CERTIFICATES.iter().filter_map(|name| variable(name)).map(PathBuf::from);
     let mut read: Vec<PathBuf> =
         OF_THE_SYSTEM.iter().map(PathBuf::from).chain(around).chain(certificates).collect();
@@ -60,6 +75,12 @@ fn files(config: &Config, file: Option<&Path>, variable: impl Fn(&str) -> Option
     // A rule is of the directory that is there now; what is to make one anew needs the one around it.
     write.extend(config.queue.directory.as_deref().map(|queue| directory_of(queue).to_path_buf()));
     Files { read, write }
+}
+
+/// Where the endpoint listens.
+fn ports(endpoint: &Prometheus) -> impl Iterator<Item = u16> {
+    let listed = endpoint.listen.iter().filter_map(|address| address.port);
+    listed.chain([endpoint.port])
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -90,21 +111,33 @@ mod tests {
     #[test]
     fn what_the_configuration_names_can_be_read_and_only_the_queue_be_written() {
         let config = config(
-            "agent: {root: /rootfs}\nqueue: {directory: /data/queue}\n\
+            "agent: {root: /rootfs}\nprometheus: {web_config_file: /srv/web/web.yaml}\n\
+             queue: {directory: /data/queue}\n\
              otlp: {endpoint: 'https://c:4317', tls: {ca_file: /srv/tls/ca.pem}}\n",
         );
         let variable = |name: &str| (name == "SSL_CERT_FILE").then(|| "/srv/roots.pem".to_owned());
         let files = files(&config, Some(Path::new("hostmeter.yaml")), variable);
-        for path in ["/etc", "/srv/tls", "/srv/roots.pem", ".", "/rootfs/proc"] {
+        for path in ["/etc", "/srv/tls", "/srv/web", "/srv/roots.pem", ".", "/rootfs/proc"] {
             assert!(files.read.contains(&path.into()), "{path}: {:?}", files.read);
         }
         assert!(!files.read.contains(&"/rootfs".into()) && !files.read.contains(&"/".into()));
         assert_eq!(files.write, ["/dev/null", "/dev/urandom", "/data"].map(PathBuf::from));
+        let later = self::config("agent: {root: /rootfs}\nqueue: {directory: /tmp/queue}");
+        let later = super::files(&later, None, |_| None);
+        assert_eq!(beyond(&files, &later), [Path::new("/tmp")]);
+        assert!(beyond(&files, &files).is_empty());
+    }
+
+    #[test]
+    fn every_port_counts() {
+        let least = |text: &str| ports(&config(text).prometheus).min();
+        assert_eq!(least("prometheus: {listen: ['[::1]:80', '127.0.0.1']}"), Some(80));
+        assert_eq!(least("prometheus: {listen: ['127.0.0.1']}"), Some(9464));
     }
 
     #[test]
     fn who_switches_it_off_keeps_everything() {
         let config = config("agent: {sandbox: false}");
-        assert_eq!((drop_privileges(&config), confine(&config, None, |_| None)), (None, None));
+        assert_eq!((drop_privileges(&config), confine(&config, &Files::default())), (None, None));
     }
 }

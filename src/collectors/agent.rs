@@ -1,19 +1,21 @@
 //! The agent itself: what its collectors, its queue and its export did, from `stats`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::host::{Error, Host};
 use crate::metric::{Attribute, Attributes, Metric, Reading, ValueType::Double, ValueType::Int};
 use crate::stats::{CollectorStats, Counts, Stats};
 
-use super::{Collector, Spec};
+use super::{Collector, Spec, Turn};
 
 const COLLECTOR: Attribute = Attribute::open("hostmeter.collector");
 const ERROR_TYPE: Attribute =
     Attribute::of("error.type", &["unavailable", "permission", "io", "parse", "timeout", "ceiling", "panic"]);
 const OUTCOME: Attribute = Attribute::of("outcome", &["delivered", "dropped", "rejected"]);
 const REASON: Attribute = Attribute::open("reason");
+const TASK: Attribute = Attribute::open("hostmeter.task");
 
 static DURATION: Metric = Metric::gauge("hostmeter.collector.duration", "s", Double)
     .about("How long the collector's last run took")
@@ -53,6 +55,20 @@ static QUEUE_BATCHES: Metric = Metric::updown("hostmeter.queue.batches", "{batch
 static QUEUE_AGE: Metric = Metric::gauge("hostmeter.queue.oldest_age", "s", Double)
     .about("How long the oldest request has waited")
     .from("the agent");
+static LAST_RELOAD: Metric = Metric::gauge("hostmeter.config.last_reload_successful", "1", Int)
+    .about("1 when the configuration that was read last is in use, 0 when it was refused")
+    .from("the agent");
+static LAST_RELOAD_TIME: Metric = Metric::gauge("hostmeter.config.last_reload_timestamp", "s", Double)
+    .about("When a configuration was last taken into use, in seconds since 1970")
+    .from("the agent");
+static LOG_DROPPED: Metric = Metric::counter("hostmeter.log.dropped", "{line}", Int)
+    .about("Lines that the log left out: blocked by who reads it, or repeated")
+    .by(&[REASON])
+    .from("the agent");
+static PANICS: Metric = Metric::counter("hostmeter.task.panics", "{panic}", Int)
+    .about("Panics by the part of the agent that they ended, which is begun again")
+    .by(&[TASK])
+    .from("the agent");
 
 static LIMIT_STEP: Metric = Metric::gauge("hostmeter.limit.step", "{step}", Int)
     .about("How far the agent makes do with less to stay within resource_limits: 0 not at all, 3 at most")
@@ -73,6 +89,10 @@ pub(super) static SPEC: Spec = Spec {
         &QUEUE_LIMIT,
         &QUEUE_BATCHES,
         &QUEUE_AGE,
+        &LAST_RELOAD,
+        &LAST_RELOAD_TIME,
+        &LOG_DROPPED,
+        &PANICS,
         &LIMIT_STEP,
     ],
     settings: &[],
@@ -84,6 +104,10 @@ struct Agent {
 }
 
 impl Collector for Agent {
+    fn turn(&self) -> Turn {
+        Turn::Last
+    }
+
     fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
         // These counters begin with the agent, not with the host.
         out.start = self.stats.start;
@@ -92,6 +116,7 @@ impl Collector for Agent {
             collector(name, stats, out);
         }
         export(&counts, out);
+        life(&self.stats, &counts, out);
         if let Some(step) = counts.limit_step {
             out.push(&LIMIT_STEP, vec![], i64::from(step));
         }
@@ -141,6 +166,19 @@ fn export(counts: &Counts, out: &mut Reading) {
     out.push(&QUEUE_AGE, vec![], age.unwrap_or_default().as_secs_f64());
 }
 
+fn life(stats: &Stats, counts: &Counts, out: &mut Reading) {
+    if let Some(reload) = &counts.reload {
+        out.push(&LAST_RELOAD, vec![], i64::from(reload.successful));
+        out.push(&LAST_RELOAD_TIME, vec![], unix_seconds(reload.at));
+    }
+    for (reason, lines) in [("blocked", &stats.log.blocked), ("repeated", &stats.log.repeated)] {
+        out.push(&LOG_DROPPED, vec![(REASON.name, reason.into())], lines.load(Ordering::Relaxed));
+    }
+    for (task, panics) in &counts.panics {
+        out.push(&PANICS, vec![(TASK.name, (*task).into())], *panics);
+    }
+}
+
 fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
@@ -149,7 +187,8 @@ fn unix_seconds(time: SystemTime) -> f64 {
 mod tests {
     use super::*;
     use crate::metric::Value;
-    use crate::stats::{Outcome, QueueStats};
+    use crate::stats::{Outcome, QueueStats, ReloadStats};
+    use std::time::Duration;
 
     #[test]
     fn what_was_counted_is_told() {
@@ -161,8 +200,11 @@ mod tests {
             load.errors.insert("io", 2);
             counts.count(Outcome::Dropped("queue_full"), 5);
             counts.export.since = Some(UNIX_EPOCH);
+            counts.reload = Some(ReloadStats { successful: false, at: UNIX_EPOCH + Duration::from_secs(9) });
             counts.export.queue = Some(QueueStats { usage: 7, limit: 9, ..QueueStats::default() });
         }
+        stats.panicked("sender");
+        stats.log.repeated.store(3, Ordering::Relaxed);
         let mut out = Reading::new("agent", SPEC.metrics, |_| true, 64, UNIX_EPOCH);
         let mut agent = Agent { stats: Arc::clone(&stats) };
         agent.collect(&Host::at("/").unwrap(), &mut out).unwrap();
@@ -176,6 +218,11 @@ mod tests {
         let dropped = vec![("outcome", "dropped".into()), ("reason", "queue_full".into())];
         assert_eq!(value(&EXPORT_POINTS), [(dropped, Value::Int(5))]);
         assert_eq!(value(&QUEUE_USAGE), [(vec![], Value::Int(7))]);
+        assert_eq!(value(&LAST_RELOAD), [(vec![], Value::Int(0))]);
+        assert_eq!(value(&LAST_RELOAD_TIME), [(vec![], Value::Double(9.0))]);
+        assert_eq!(value(&PANICS), [(vec![("hostmeter.task", "sender".into())], Value::Int(1))]);
+        let lines = |reason: &'static str, n| (vec![("reason", reason.into())], Value::Int(n));
+        assert_eq!(value(&LOG_DROPPED), [lines("blocked", 0), lines("repeated", 3)]);
         assert_eq!(out.start, stats.start);
         let own =
             |metric: &'static Metric| out.series.iter().find(|s| std::ptr::eq(s.metric, metric)).unwrap();

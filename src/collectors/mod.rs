@@ -103,10 +103,25 @@ pub trait Collector: Send {
     fn ceiling(&self) -> usize {
         64
     }
+
+    /// When in a cycle it runs.
+    fn turn(&self) -> Turn {
+        Turn::Early
+    }
 }
 
-/// Every collector, in the order in which they run and are shown. The agent's own comes last, so that it
-/// tells of this cycle.
+/// When in a cycle a collector runs; those of one turn run in the order of [`ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// What only asks the kernel.
+    Early,
+    /// What may have to wait for another machine, so that whoever is in a hurry has the others already.
+    Late,
+    /// What tells of the others.
+    Last,
+}
+
+/// Every collector, in the order in which they are shown.
 pub static ALL: &[&Spec] = &[
     &cpu::SPEC,
     &load::SPEC,

@@ -18,6 +18,22 @@ pub(super) fn host(word: &str) -> Option<String> {
     (word.parse::<IpAddr>().is_ok() || is_name()).then(|| word.to_owned())
 }
 
+/// Every network of the host: what an address without a host means.
+const EVERYWHERE: &str = "::";
+
+/// An address to listen on: a host, a port, or both.
+pub(super) fn listen(word: &str) -> Result<(String, Option<u16>), String> {
+    let wrong =
+        || format!("expected an address such as 127.0.0.1:9464, [::1]:9464 or :9464, found {}", shown(word));
+    let split = word.trim().rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    let (name, port) = match split {
+        None => (word.trim(), None),
+        Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong())?)),
+    };
+    let name = if name.is_empty() && port.is_some() { EVERYWHERE } else { name };
+    Ok((host(name).ok_or_else(wrong)?, port))
+}
+
 /// The address of an OTLP receiver. The specification knows `http` and `https` only; without one of them it
 /// would have to be guessed whether the data travels encrypted.
 pub(super) fn endpoint(word: &str) -> Result<String, String> {
@@ -72,6 +88,24 @@ mod tests {
         }
         for wrong in ["", "localhost:9464", "[::1]:9464", "[localhost]", "http://a", "*", "a b", "[", "é"] {
             assert_eq!(host(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_a_host_a_port_or_both() {
+        for (said, name, port) in [
+            ("127.0.0.1:9464", "127.0.0.1", Some(9464)),
+            ("[::1]:9464", "::1", Some(9464)),
+            ("::1", "::1", None),
+            ("[::]", "::", None),
+            (":9100", "::", Some(9100)),
+            ("localhost", "localhost", None),
+            ("a.example:0", "a.example", Some(0)),
+        ] {
+            assert_eq!(listen(said), Ok((name.to_owned(), port)), "{said}");
+        }
+        for wrong in ["", ":", "a:", "a:http", "a:70000", "[::1", "[::1]9464", "http://a:1", "a b:1", "*:1"] {
+            assert!(listen(wrong).is_err(), "{wrong}");
         }
     }
 

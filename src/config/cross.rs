@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use ::config::{Value, ValueKind};
 use opentelemetry_otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
 
-use super::environment;
 use super::layer::{Layer, get, origin};
 use super::leaf::inside;
 use super::problem::{Problem, shown};
 use super::setting::Kind;
 use super::tables::{
     HTTP_PROTOBUF, LABELS, OTLP_CERT_FILE, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE,
-    OTLP_KEY_FILE, OTLP_PROTOCOL, OTLP_SECRET_FILES,
+    OTLP_KEY_FILE, OTLP_PROTOCOL, OTLP_SECRET_FILES, PROMETHEUS_LISTEN,
 };
+use super::{address, environment};
 
 /// The receivers that the OpenTelemetry specification assumes.
 const DEFAULT_GRPC: &str = "http://localhost:4317";
@@ -42,6 +42,7 @@ pub(super) fn derived(said: &Value) -> Layer {
 pub(super) fn check(tree: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     labels(tree, &mut problems);
+    addresses(tree, &mut problems);
     credentials(tree, &mut problems);
     path(tree, &mut problems);
     pair(tree, &mut problems);
@@ -53,7 +54,7 @@ fn is_http(tree: &Value) -> bool {
 }
 
 /// The text at a path, and where it was said.
-fn text<'a>(tree: &'a Value, path: &[&str]) -> Option<(&'a str, &'a str)> {
+pub(super) fn text<'a>(tree: &'a Value, path: &[&str]) -> Option<(&'a str, &'a str)> {
     let value = get(tree, path)?;
     match &value.kind {
         ValueKind::String(text) => Some((text, origin(value))),
@@ -93,6 +94,24 @@ fn pair(tree: &Value, problems: &mut Vec<Problem>) {
                 format!("expected {} as well", other.join(".")),
             ));
         }
+    }
+}
+
+/// Each address to listen on.
+fn addresses(tree: &Value, problems: &mut Vec<Problem>) {
+    for item in items(tree, &PROMETHEUS_LISTEN) {
+        let ValueKind::String(said) = &item.kind else { continue };
+        if let Err(message) = address::listen(said) {
+            problems.push(Problem::new(origin(item), &PROMETHEUS_LISTEN.join("."), message));
+        }
+    }
+}
+
+/// What a list holds.
+pub(super) fn items<'a>(tree: &'a Value, path: &[&str]) -> &'a [Value] {
+    match get(tree, path).map(|value| &value.kind) {
+        Some(ValueKind::Array(items)) => items,
+        _ => &[],
     }
 }
 

@@ -28,26 +28,16 @@ pub(super) fn find(
     match read(&path) {
         Ok(text) => Ok(Some((path, text))),
         Err((_, error)) if by.is_none() && is_absent(&error) => Ok(None),
-        Err(why) => {
+        Err((line, error)) => {
             let by = by.map(|by| format!(" (named by {by})")).unwrap_or_default();
-            let (origin, message) = told(&path, &why);
-            Err(Problem::new(origin, "", format!("{message}{by}")))
+            Err(told(&path, line, &by, &error))
         }
     }
 }
 
 /// The text of a file that the user names.
 pub fn read_file(path: &Path) -> Result<String, Problems> {
-    read(path).map_err(|why| {
-        let (origin, message) = told(path, &why);
-        Problems::one(origin, message)
-    })
-}
-
-/// The place and the words of what went wrong.
-fn told(path: &Path, (line, error): &(Option<usize>, io::Error)) -> (String, String) {
-    let name = path.display();
-    (line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}")), unreadable(error))
+    named(path).map_err(Problems::one)
 }
 
 /// Writes a configuration file where none stands; over one that does only when it is `forced`.
@@ -59,6 +49,17 @@ pub fn write_file(path: &Path, text: &str, forced: bool) -> io::Result<()> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The text of a file that has to be there.
+pub(super) fn named(path: &Path) -> Result<String, Problem> {
+    read(path).map_err(|(line, error)| told(path, line, "", &error))
+}
+
+fn told(path: &Path, line: Option<usize>, by: &str, error: &io::Error) -> Problem {
+    let name = path.display();
+    let origin = line.map_or_else(|| name.to_string(), |line| format!("{name}:{line}"));
+    Problem::new(origin, "", format!("{}{by}", unreadable(error)))
 }
 
 /// The text of a file, or what went wrong and, where known, on which line.

@@ -6,7 +6,7 @@
 use super::known::{self, CollectorSchema};
 use super::layer::Layer;
 use super::load::Text;
-use super::problem::Problems;
+use super::problem::{Problem, Problems};
 use super::tables::{HTTP_PROTOBUF, OTLP_ENDPOINT, OTLP_PROTOCOL, PROMETHEUS_DIALECT};
 use super::yaml::{self, Data, Key, Node};
 use super::{check, cross, render};
@@ -31,7 +31,9 @@ const MOVED: [(&str, &[&str]); 5] = [
 
 /// Makes a file of ours of an older one.
 pub fn import(collectors: &[CollectorSchema], file: Text<'_>) -> Result<Imported, Problems> {
-    let refused = |place: &str, message: &str| Problems::one(format!("{}:{place}", file.name), message);
+    let refused = |place: &str, message: &str| {
+        Problems::one(Problem::new(format!("{}:{place}", file.name), "", message))
+    };
     let root = yaml::parse(file.text).map_err(|fault| refused(&fault.place, &fault.message))?;
     let Data::Map(entries) = root.data else {
         return Err(refused("1", "expected keys such as \"collectors\" or \"collection_interval\""));
@@ -56,25 +58,25 @@ pub fn import(collectors: &[CollectorSchema], file: Text<'_>) -> Result<Imported
         ));
         put(&mut tree, &OTLP_PROTOCOL, root.line, scalar(root.line, HTTP_PROTOBUF));
     }
-    if !pushes && !is_ours {
+    if !pushes && !is_ours && get(&tree, &PROMETHEUS_DIALECT).is_none() {
         notes.push(
             "prometheus.dialect is classic, so that the names on /metrics stay; remove it for those of OpenTelemetry"
                 .to_owned(),
         );
         put(&mut tree, &PROMETHEUS_DIALECT, root.line, scalar(root.line, "classic"));
     }
-    finish(collectors, file, Node { line: root.line, data: Data::Map(tree) }, notes)
+    finish(collectors, file, &Node { line: root.line, data: Data::Map(tree) }, notes)
 }
 
 /// Checks the new tree, and writes it.
 fn finish(
     collectors: &[CollectorSchema],
     file: Text<'_>,
-    root: Node,
+    root: &Node,
     mut notes: Vec<String>,
 ) -> Result<Imported, Problems> {
     let known = known::all(collectors);
-    let checked = check::tree(&root, &known, &|line| format!("{}:{line}", file.name));
+    let checked = check::tree(root, &known, &|line| format!("{}:{line}", file.name));
     let (unknown, mut wrong): (Vec<_>, Vec<_>) =
         checked.problems.into_iter().partition(|problem| problem.unknown);
     notes.extend(unknown.into_iter().map(|problem| format!("{problem}; left out")));
@@ -91,14 +93,21 @@ fn finish(
 
 /// The endpoint of a receiver by HTTP, where no protocol is said.
 fn posted(tree: &[(Key, Node)]) -> Option<String> {
-    let otlp = tree.iter().find(|(key, _)| key.name == OTLP_ENDPOINT[0])?;
-    let Data::Map(otlp) = &otlp.1.data else { return None };
-    let of = |name: &str| otlp.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.data);
-    match (of(OTLP_ENDPOINT[1]), of(OTLP_PROTOCOL[1])) {
-        (Some(Data::Scalar(endpoint)), None) => {
-            let path = endpoint.split_once("://")?.1.split_once('/')?.1;
-            (!path.is_empty()).then(|| endpoint.clone())
-        }
+    let Data::Scalar(endpoint) = get(tree, &OTLP_ENDPOINT).filter(|_| get(tree, &OTLP_PROTOCOL).is_none())?
+    else {
+        return None;
+    };
+    let path = endpoint.split_once("://")?.1.split_once('/')?.1;
+    (!path.is_empty()).then(|| endpoint.clone())
+}
+
+/// What stands at a path.
+fn get<'a>(entries: &'a [(Key, Node)], path: &[&str]) -> Option<&'a Data> {
+    let (first, rest) = path.split_first()?;
+    let data = &entries.iter().find(|(key, _)| key.name == *first)?.1.data;
+    match data {
+        data if rest.is_empty() => Some(data),
+        Data::Map(inner) => get(inner, rest),
         _ => None,
     }
 }

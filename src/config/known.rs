@@ -38,7 +38,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn new(path: Vec<&'static str>, setting: Setting) -> Self {
+    pub(super) fn new(path: Vec<&'static str>, setting: Setting) -> Self {
         let own = std::iter::once(variable(&path));
         let variables = own.chain(setting.env.iter().map(|name| String::from(*name))).collect();
         Self { path, setting, variables }

@@ -54,8 +54,8 @@ pub(super) fn node(
             out.layer.set(path, &place, Map::<String, Value>::new().into());
             map(known, entries, origin, out);
         }
-        // What stands where headers belong may well be a secret.
-        Data::Scalar(_) if matches!(kind, Kind::Headers) => {
+        // What stands where secrets belong may well be one.
+        Data::Scalar(_) if kind.is_secret() => {
             out.problem(&place, path, format!("expected {kind}, found a text"));
         }
         other => out.problem(&place, path, format!("expected {kind}, found {}", found(other))),

@@ -24,6 +24,7 @@ mod setting;
 mod tables;
 mod typed;
 mod value;
+mod web;
 mod yaml;
 
 pub use environment::{Environment, ProcessEnvironment};
@@ -35,6 +36,7 @@ pub use problem::{Problem, Problems};
 pub use render::render_default;
 pub use setting::{Kind, Setting};
 pub use typed::{
-    Agent, CollectorConfig, Compression, Config, Dialect, Level, LogFormat, Otlp, Prometheus, Protocol,
-    Queue, ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
+    Agent, CollectorConfig, Compression, Config, Dialect, Level, Listen, LogFormat, Otlp, Prometheus,
+    Protocol, Queue, ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
 };
+pub use web::{ClientAuth, Pem, Rate, ServerTls, TlsVersion, Web, read_web};

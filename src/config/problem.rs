@@ -69,8 +69,8 @@ impl Problems {
     }
 
     /// A single one.
-    pub(super) fn one(origin: impl AsRef<str>, message: impl Into<String>) -> Self {
-        Self(vec![Problem::new(origin, "", message)])
+    pub(super) fn one(problem: Problem) -> Self {
+        Self(vec![problem])
     }
 
     /// Each of them.
@@ -93,6 +93,12 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
 
 /// The tables and the typed tree differ: no configuration can cause that, and the tests would show it.
 impl From<ConfigError> for Problems {

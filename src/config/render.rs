@@ -181,7 +181,7 @@ fn origin(value: &Value) -> String {
 /// A value as it may be written in the file, but for secrets.
 fn shown(kind: Kind, value: &Value) -> String {
     match (&value.kind, kind) {
-        (ValueKind::String(_), Kind::Headers) => text(HIDDEN),
+        (ValueKind::String(_), kind) if kind.is_secret() => text(HIDDEN),
         (ValueKind::String(said), _) => text(said),
         (ValueKind::U64(size), Kind::Bytes(..)) => value::bytes(*size),
         (ValueKind::Table(fields), Kind::Duration(..)) => {

@@ -57,6 +57,8 @@ pub enum Kind {
     Labels,
     /// A [`Kind::Map`] of gRPC metadata. The values are secrets: they are never shown.
     Headers,
+    /// A [`Kind::Map`] of users and the bcrypt hashes of their passwords, which are secrets.
+    Users,
 }
 
 impl Setting {
@@ -81,7 +83,12 @@ impl Setting {
 impl Kind {
     /// Names to values, rather than one value or a list.
     pub(super) fn is_map(self) -> bool {
-        matches!(self, Kind::Map | Kind::Switches | Kind::Labels | Kind::Headers)
+        matches!(self, Kind::Map | Kind::Switches | Kind::Labels | Kind::Headers | Kind::Users)
+    }
+
+    /// Whether its values are never shown, not even the wrong ones.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Kind::Headers | Kind::Users)
     }
 }
 
@@ -110,6 +117,7 @@ impl fmt::Display for Kind {
             Kind::Endpoint => f.write_str("an address such as http://localhost:4317"),
             Kind::List => f.write_str("a list of texts"),
             Kind::Map | Kind::Labels | Kind::Headers => f.write_str("names and their texts"),
+            Kind::Users => f.write_str("users and the bcrypt hashes of their passwords"),
             Kind::Switches => f.write_str("names, each with true or false"),
         }
     }

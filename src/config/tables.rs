@@ -28,6 +28,7 @@ pub(super) const ENABLED: &str = "enabled";
 // The keys that more than their own line in the tables decides.
 pub(super) const PROMETHEUS_ENABLED: [&str; 2] = ["prometheus", ENABLED];
 pub(super) const PROMETHEUS_DIALECT: [&str; 2] = ["prometheus", "dialect"];
+pub(super) const PROMETHEUS_LISTEN: [&str; 2] = ["prometheus", "listen"];
 pub(super) const OTLP_ENABLED: [&str; 2] = ["otlp", ENABLED];
 pub(super) const OTLP_ENDPOINT: [&str; 2] = ["otlp", "endpoint"];
 pub(super) const OTLP_HEADERS: [&str; 2] = ["otlp", "headers"];
@@ -114,6 +115,22 @@ static PROMETHEUS: Section = Section {
         // The specification's default; 9100 to 9999 of Prometheus' own list have been taken since 2023.
         Setting::new("port", Kind::Int(0, 65535), "9464", "The port to listen on; 0 takes any that is free.")
             .env(&["OTEL_EXPORTER_PROMETHEUS_PORT", "PROMETHEUS_PORT"]),
+        Setting::new(
+            "listen",
+            Kind::List,
+            "[]",
+            "Several addresses to listen on, such as [127.0.0.1:9464, \"[::1]:9464\", \":9100\"], instead of \
+             bind_address. One without a port has the one above; one without a host is every network.",
+        ),
+        Setting::new(
+            "web_config_file",
+            Kind::Text,
+            "",
+            "A file with certificates and passwords of the endpoint, in the format of Prometheus' exporter \
+             toolkit (examples/prometheus/web.yaml). It is read again when it changes. Left out: neither \
+             encryption nor a password.",
+        )
+        .also(&["web.config.file"]),
         Setting::new(
             "resource_constant_labels",
             Kind::List,

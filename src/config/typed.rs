@@ -8,6 +8,8 @@ use std::time::Duration;
 use ::config::Value;
 use serde::Deserialize;
 
+use super::address;
+
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,6 +122,10 @@ pub struct Prometheus {
     pub bind_address: String,
     /// 0 takes any that is free.
     pub port: u16,
+    /// Where to listen instead of `bind_address`; empty: there.
+    pub listen: Vec<Listen>,
+    /// Certificates and passwords; none: neither.
+    pub web_config_file: Option<PathBuf>,
     /// Resource attributes to show on every series.
     pub resource_constant_labels: Vec<String>,
     /// Which names there are.
@@ -128,6 +134,25 @@ pub struct Prometheus {
     pub translation_strategy: Strategy,
     /// Whether series carry the instrumentation scope.
     pub scope_labels: bool,
+}
+
+/// One of several addresses to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen {
+    /// A host name or an address, without brackets.
+    pub host: String,
+    /// None: that of the section.
+    pub port: Option<u16>,
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(said: String) -> Result<Self, Self::Error> {
+        let (host, port) = address::listen(&said)?;
+        Ok(Self { host, port })
+    }
 }
 
 /// The section `otlp`.

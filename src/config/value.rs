@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use super::address;
 use super::problem::shown;
 use super::setting::Kind;
+use super::web::users;
 
 /// What a bare number means where a duration is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub(super) fn scalar(kind: Kind, text: &str, bare: Bare) -> Result<ValueKind, St
         Kind::Level => level(word).map(ValueKind::from),
         Kind::Host => address::host(word).map(ValueKind::from),
         Kind::Endpoint => return address::endpoint(word).map(ValueKind::from),
-        Kind::List | Kind::Map | Kind::Switches | Kind::Labels | Kind::Headers => None,
+        Kind::List | Kind::Map | Kind::Switches | Kind::Labels | Kind::Headers | Kind::Users => None,
     };
     value.ok_or_else(|| {
         let unit = match kind {
@@ -74,6 +75,7 @@ pub(super) fn entry(kind: Kind, name: &str, text: &str) -> Result<(String, Value
             }
             return Ok((name, text.into()));
         }
+        Kind::Users => return Ok((name.to_owned(), users::hash(text)?.into())),
         _ => {}
     }
     Ok((name.to_owned(), text.into()))

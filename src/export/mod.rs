@@ -1,4 +1,5 @@
 //! The ways out.
 
+mod files;
 pub mod otlp;
 pub mod prometheus;

@@ -14,6 +14,7 @@ pub mod netlink;
 mod os_release;
 pub mod own;
 pub mod pids;
+pub mod rights;
 pub mod statfs;
 pub mod text;
 

@@ -1,20 +1,25 @@
 //! One cycle: every collector once, each within its deadline.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::collectors::{Collector, Context};
+use crate::host::own::Usage;
 use crate::host::{Error, Host, is_root};
 use crate::metric::Reading;
 use crate::stats::Stats;
 
+use super::governor::{Change, DEAR, Governor, Limits};
+use super::plan::Planned;
 use super::worker::{Done, Failure, Job, Jobs, Worker, pop};
 use super::{COLLECTOR_DEADLINE, CYCLE_DEADLINE, MAX_STUCK, Shared, Source};
 
 /// A collector and what is kept of it between cycles.
 pub(super) struct Slot {
+    /// What it is known by, whatever its place.
+    id: u64,
     source: Source,
     /// Absent while a worker has it, which for one that hangs may be for ever.
     collector: Option<Box<dyn Collector>>,
@@ -22,20 +27,30 @@ pub(super) struct Slot {
     last: Option<Arc<Reading>>,
     /// The kinds of problems of the last run, so that only a change is logged.
     problems: BTreeSet<&'static str>,
+    /// Its last run took a good part of the cycle.
+    dear: bool,
 }
 
 impl Slot {
-    pub(super) fn new(source: Source, collector: Box<dyn Collector>, ceiling: usize) -> Self {
-        Self { source, collector: Some(collector), ceiling, last: None, problems: BTreeSet::new() }
+    fn new(planned: Planned, kept: Option<Slot>) -> Self {
+        let Planned { id, source, ceiling, collector } = planned;
+        let (mut out, problems) = (collector, BTreeSet::new());
+        let Some(old) = kept else {
+            return Self { id, source, collector: out, ceiling, last: None, problems, dear: false };
+        };
+        // It goes on with all that it remembers; one that hangs comes back to it.
+        out = out.or(old.collector);
+        Self { id, source, collector: out, ceiling, last: None, problems: old.problems, dear: old.dear }
     }
 
     fn name(&self) -> &'static str {
         self.source.spec.name
     }
 
-    /// The last reading, while it is younger than the collector's interval.
-    fn still_good(&self) -> Option<Arc<Reading>> {
-        self.last.clone().filter(|reading| reading.instant.elapsed() < self.source.interval)
+    /// The last reading, while it is younger than the collector's interval, or `rest` where it is dear.
+    fn still_good(&self, rest: Duration) -> Option<Arc<Reading>> {
+        let interval = if self.dear { rest.max(self.source.interval) } else { self.source.interval };
+        self.last.clone().filter(|reading| reading.instant.elapsed() < interval)
     }
 }
 
@@ -50,18 +65,41 @@ pub(super) struct Driver {
     /// Workers that hang.
     stuck: usize,
     cycle: u64,
+    governor: Governor,
+    /// The beginning of the governor's time.
+    since: Instant,
 }
 
 impl Driver {
-    pub(super) fn new(host: Arc<Host>, slots: Vec<Slot>, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(host: Arc<Host>, stats: Arc<Stats>) -> Self {
         let (tell, done) = channel();
-        Self { host, stats, slots, worker: None, done, tell, stuck: 0, cycle: 0 }
+        let governor = Governor::new(Limits::default());
+        let since = Instant::now();
+        Self { host, stats, slots: Vec::new(), worker: None, done, tell, stuck: 0, cycle: 0, governor, since }
+    }
+
+    /// Takes up another plan; a slot with the id of an old one goes on with its collector.
+    fn adopt(&mut self, plan: Vec<Planned>) {
+        let mut old: BTreeMap<u64, Slot> = self.slots.drain(..).map(|slot| (slot.id, slot)).collect();
+        let slots = plan.into_iter().map(|planned| {
+            let kept = old.remove(&planned.id);
+            Slot::new(planned, kept)
+        });
+        self.slots = slots.collect();
+        let mut counts = self.stats.lock();
+        for gone in old.values().filter(|gone| !self.slots.iter().any(|slot| slot.name() == gone.name())) {
+            // Its counters stay with it where it is kept; of one that is off, the last state would be a lie.
+            counts.collectors.remove(gone.name());
+        }
     }
 
     pub(super) fn run(&mut self, shared: &Shared) {
         let began = Instant::now();
         self.cycle += 1;
-        shared.begin();
+        for plan in shared.plans() {
+            self.adopt(plan);
+        }
+        shared.begin(self.slots.len());
         self.welcome_back();
         let mut waiting = self.hand_out(shared);
         let mut last_progress = began;
@@ -82,6 +120,31 @@ impl Driver {
             }
         }
         shared.finish(began);
+        self.govern(shared.lock().limits);
+    }
+
+    /// Makes do with less, or with more again, as the ceilings ask for it.
+    fn govern(&mut self, limits: Limits) {
+        if self.governor.limits() != limits {
+            self.governor = Governor::new(limits);
+        }
+        let bounded = limits != Limits::default();
+        if let Some(Change { step, eased, why }) =
+            bounded.then(|| self.governor.judge(self.since.elapsed(), Usage::now())).flatten()
+        {
+            if eased {
+                tracing::info!(step, why, "resource_limits: the agent reads more again");
+            } else {
+                tracing::warn!(step, why, "resource_limits: the agent makes do with less");
+            }
+        }
+        let mut counts = self.stats.lock();
+        counts.limit_step = bounded.then(|| self.governor.step());
+        let took = |slot: &Slot| counts.collectors.get(slot.name()).map_or(0.0, |c| c.duration.as_secs_f64());
+        let all: f64 = self.slots.iter().map(took).sum();
+        for slot in &mut self.slots {
+            slot.dear = took(slot) > DEAR * all;
+        }
     }
 
     /// Takes back what hung in an earlier cycle and has returned since.
@@ -93,27 +156,31 @@ impl Driver {
 
     fn take_back(&mut self, late: Done) {
         self.stuck = self.stuck.saturating_sub(1);
-        tracing::info!(collector = self.slots[late.place].name(), "answers again");
-        self.restore(late.place, late.collector);
+        // One that a new configuration has replaced meanwhile is not missed.
+        let Some(place) = self.slots.iter().position(|slot| slot.id == late.slot) else { return };
+        tracing::info!(collector = self.slots[place].name(), "answers again");
+        self.restore(place, late.collector);
     }
 
     /// Builds the queue of this cycle and gives it to the worker.
     fn hand_out(&mut self, shared: &Shared) -> Waiting {
         let mut jobs = VecDeque::with_capacity(self.slots.len());
-        let start = self.host.boot_time;
+        let (start, rest) = (self.host.boot_time, self.governor.interval());
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(reading) = slot.still_good() {
+            if let Some(reading) = slot.still_good(rest) {
                 shared.put(place, reading);
-            } else if let Some(collector) = slot.collector.take() {
+            } else if let Some(mut collector) = slot.collector.take() {
                 slot.last = None;
-                let Slot { source, ceiling, .. } = slot;
+                collector.be_frugal(self.governor.frugal());
+                let Slot { id, source, ceiling, .. } = slot;
                 let enabled = |metric: &_| source.enabled(metric);
                 let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);
-                jobs.push_back(Job { place, cycle: self.cycle, collector, reading });
+                jobs.push_back(Job { place, slot: *id, cycle: self.cycle, collector, reading });
             } else {
                 record_timeout(&self.stats, slot);
             }
         }
+        jobs.make_contiguous().sort_by_key(|job| job.collector.turn());
         let places = jobs.iter().map(|job| job.place).collect();
         let mut waiting = Waiting { jobs: places, queue: Arc::new(Mutex::new(jobs)) };
         self.start_worker(&mut waiting);

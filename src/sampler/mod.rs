@@ -7,16 +7,22 @@
 
 mod cycle;
 mod governor;
+mod plan;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ::config::ConfigError;
+
 use crate::collectors::{Collector, Context, Section, Spec};
 use crate::host::Host;
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::stats::Stats;
+
+pub use governor::Limits;
+use plan::{Known, Planned};
 
 /// How old a snapshot may be that is given to somebody who asks. A little less than a second, so that
 /// somebody who asks every second is not given the same one twice, which OTLP would leave out.
@@ -32,6 +38,7 @@ pub const CYCLE_DEADLINE: Duration = Duration::from_secs(2);
 const MAX_STUCK: usize = 8;
 
 /// A collector as the configuration wants it.
+#[derive(Clone)]
 pub struct Source {
     /// What it is.
     pub spec: &'static Spec,
@@ -56,7 +63,7 @@ impl Source {
         self.metrics.get(metric.name).copied().unwrap_or(metric.default)
     }
 
-    fn build(&self, context: &Context<'_>) -> Result<Box<dyn Collector>, ::config::ConfigError> {
+    fn build(&self, context: &Context<'_>) -> Result<Box<dyn Collector>, ConfigError> {
         (self.spec.build)(&self.section, context)
     }
 }
@@ -70,10 +77,33 @@ pub struct Wanted {
     pub ceiling: usize,
 }
 
-/// The sampler; dropping it ends its thread.
+/// The collectors of one configuration, as readers ask them. A reload makes another of the same engine;
+/// dropping the last one ends its thread.
 pub struct Sampler {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     wanted: Vec<Wanted>,
+    known: Vec<Known>,
+    /// The first id that is free.
+    next: u64,
+    /// How many plans the engine must have taken up before its snapshots are of this configuration.
+    plan: u64,
+    /// What [`Sampler::take_effect`] gives to the engine.
+    pending: Mutex<Option<Vec<Planned>>>,
+    limits: Limits,
+}
+
+/// The thread that reads the host, and what is shared with it.
+struct Engine {
+    shared: Arc<Shared>,
+    host: Arc<Host>,
+    stats: Arc<Stats>,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+    }
 }
 
 struct Shared {
@@ -86,6 +116,11 @@ struct State {
     /// Somebody waits for a cycle that has not begun.
     requested: bool,
     stopped: bool,
+    limits: Limits,
+    /// The plans that the next cycle takes up, one after the other: each builds on the one before.
+    plans_to_come: Vec<Vec<Planned>>,
+    /// The plans that have been taken up.
+    plans: u64,
     /// The cycles that have ended.
     cycles: u64,
     /// When the last complete cycle began: the age of its values.
@@ -96,33 +131,15 @@ struct State {
     running: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Sampler {
     /// Builds the collectors and starts the thread that drives them.
-    pub fn start(
-        host: Arc<Host>,
-        sources: Vec<Source>,
-        stats: Arc<Stats>,
-    ) -> Result<Self, ::config::ConfigError> {
-        let context = Context { host: &host, stats: &stats };
-        let mut slots = Vec::with_capacity(sources.len());
-        let mut wanted = Vec::new();
-        for source in sources {
-            let collector = source.build(&context)?;
-            let ceiling = collector.ceiling();
-            let metrics = source.spec.metrics.iter().filter(|metric| source.enabled(metric));
-            wanted.extend(metrics.map(|&metric| Wanted { metric, ceiling }));
-            slots.push(cycle::Slot::new(source, collector, ceiling));
-        }
-        let first = State { partial: slots.iter().map(|_| None).collect(), ..State::default() };
-        let shared = Arc::new(Shared { state: Mutex::new(first), changed: Condvar::new() });
-        let mut driver = cycle::Driver::new(host, slots, stats);
-        let theirs = Arc::clone(&shared);
+    pub fn start(host: Arc<Host>, sources: Vec<Source>, stats: Arc<Stats>) -> Result<Self, ConfigError> {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let engine = Arc::new(Engine { shared, host, stats });
+        let first = Self::make(engine, sources, &[], 0, 1)?;
+        let Engine { shared, host, stats } = &*first.engine;
+        let mut driver = cycle::Driver::new(Arc::clone(host), Arc::clone(stats));
+        let theirs = Arc::clone(shared);
         std::thread::Builder::new()
             .name("sampler".to_owned())
             .spawn(move || {
@@ -130,13 +147,71 @@ impl Sampler {
                     driver.run(&theirs);
                 }
             })
-            .map_err(|e| ::config::ConfigError::Foreign(Box::new(e)))?;
-        Ok(Self { shared, wanted })
+            .map_err(|e| ConfigError::Foreign(Box::new(e)))?;
+        first.take_effect();
+        Ok(first)
+    }
+
+    /// The same engine with other sources. Collectors whose own settings stay as they are go on with what they
+    /// remember; the others are built here. Nothing changes before [`Sampler::take_effect`], and nothing at all
+    /// where this one is dropped.
+    pub fn prepare(&self, sources: Vec<Source>) -> Result<Self, ConfigError> {
+        Self::make(Arc::clone(&self.engine), sources, &self.known, self.next, self.plan + 1)
+    }
+
+    fn make(
+        engine: Arc<Engine>,
+        sources: Vec<Source>,
+        before: &[Known],
+        next: u64,
+        plan: u64,
+    ) -> Result<Self, ConfigError> {
+        let context = Context { host: &engine.host, stats: &engine.stats };
+        let planned = plan::make(sources, before, next, &context)?;
+        let (wanted, known) = (plan::wanted(&planned), plan::known(&planned));
+        let next = plan::next_id(&known, next);
+        Ok(Self {
+            engine,
+            wanted,
+            known,
+            next,
+            plan,
+            pending: Mutex::new(Some(planned)),
+            limits: Limits::default(),
+        })
+    }
+
+    /// The same within ceilings.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        let in_effect = self.pending.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if in_effect {
+            self.engine.shared.lock().limits = limits;
+        }
+        Self { limits, ..self }
+    }
+
+    /// From the next cycle on, the engine works by this configuration. To be called once.
+    pub fn take_effect(&self) {
+        let planned = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut state = self.engine.shared.lock();
+        state.plans_to_come.extend(planned);
+        state.limits = self.limits;
+    }
+
+    /// The host that is read.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.engine.host
     }
 
     /// Every metric that is collected.
     pub fn wanted(&self) -> &[Wanted] {
         &self.wanted
+    }
+
+    /// The cycles that have ended: what shows that the host is still read.
+    pub fn cycles(&self) -> u64 {
+        self.engine.shared.lock().cycles
     }
 
     /// A snapshot at most [`FRESH`] old, within `budget`; when that ends first, what is ready by then.
@@ -147,38 +222,38 @@ impl Sampler {
     /// The same for somebody to whom a snapshot of that age is too old.
     pub fn snapshot_within(&self, age: Duration, budget: Duration) -> Arc<Snapshot> {
         let deadline = Instant::now() + budget;
-        let mut state = self.shared.lock();
-        if state.began.is_some_and(|began| began.elapsed() <= age.min(FRESH)) {
+        let Shared { changed, .. } = &*self.engine.shared;
+        let mut state = self.engine.shared.lock();
+        let ours = |state: &State| state.plans >= self.plan;
+        let fresh = |began: Instant| began.elapsed() <= age.min(FRESH);
+        if ours(&state) && state.began.is_some_and(fresh) {
             return Arc::clone(&state.complete);
         }
         // A cycle that is under way began after the last complete one, so its values are fresh enough.
         let awaited = state.cycles + 1;
-        if !state.running {
+        if !state.running || !ours(&state) {
             state.requested = true;
-            self.shared.changed.notify_all();
+            changed.notify_all();
         }
         loop {
             // Another cycle may have begun before this thread was woken; then that one is waited for.
-            if state.cycles >= awaited && state.began.is_some() {
+            if state.cycles >= awaited && state.began.is_some() && ours(&state) {
                 return Arc::clone(&state.complete);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Arc::new(Snapshot { readings: state.partial.iter().flatten().cloned().collect() });
             }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
-impl Drop for Sampler {
-    fn drop(&mut self) {
-        self.shared.lock().stopped = true;
-        self.shared.changed.notify_all();
-    }
-}
-
 impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until somebody asks; false when the sampler is gone.
     fn await_request(&self) -> bool {
         let mut state = self.lock();
@@ -190,11 +265,20 @@ impl Shared {
         !state.stopped
     }
 
+    /// The plans to take up, where there are others.
+    fn plans(&self) -> Vec<Vec<Planned>> {
+        let mut state = self.lock();
+        let plans = std::mem::take(&mut state.plans_to_come);
+        state.plans += plans.len() as u64;
+        plans
+    }
+
     /// Begins a cycle. What was complete is too old to be given to anybody, and of ten thousand processes two
     /// snapshots at a time would be twice the memory.
-    fn begin(&self) {
+    fn begin(&self, places: usize) {
         let mut state = self.lock();
-        state.partial.iter_mut().for_each(|reading| *reading = None);
+        state.partial.clear();
+        state.partial.resize(places, None);
         state.complete = Arc::default();
         state.began = None;
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
+use crate::collectors::Turn;
 use crate::host::Error;
 use crate::metric::ValueType::Double;
 
@@ -16,6 +17,7 @@ enum Behaviour {
     FailsInPart,
     Panics,
     Hangs,
+    Waits,
 }
 
 impl Collector for Behaviour {
@@ -26,6 +28,7 @@ impl Collector for Behaviour {
             }
             Behaviour::Fails => return host.read("proc/nothing").map(drop),
             Behaviour::FailsInPart => out.part(|_| host.read("proc").map(drop)),
+            Behaviour::Waits => std::thread::sleep(Duration::from_millis(500)),
             Behaviour::Panics => panic!("on purpose"),
             Behaviour::Hangs => {
                 while HELD.load(Ordering::SeqCst) {
@@ -35,6 +38,10 @@ impl Collector for Behaviour {
         }
         out.push(&VALUE, vec![], 1.0);
         Ok(())
+    }
+
+    fn turn(&self) -> Turn {
+        if matches!(self, Behaviour::Waits) { Turn::Late } else { Turn::Early }
     }
 }
 
@@ -54,16 +61,20 @@ spec!(FAILS, "fails", Fails);
 spec!(PART, "part", FailsInPart);
 spec!(PANICS, "panics", Panics);
 spec!(HANGS, "hangs", Hangs);
+spec!(WAITS, "waits", Waits);
 
 fn start(specs: &[&'static Spec]) -> (tempfile::TempDir, Sampler, Arc<Stats>) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("proc")).unwrap();
     std::fs::write(dir.path().join("proc/stat"), "btime 1700000000\n").unwrap();
     let stats = Arc::new(Stats::default());
-    let sources = specs.iter().map(|spec| Source::new(spec)).collect();
     let host = Arc::new(Host::at(dir.path()).unwrap());
-    let sampler = Sampler::start(host, sources, Arc::clone(&stats)).unwrap();
+    let sampler = Sampler::start(host, sources(specs), Arc::clone(&stats)).unwrap();
     (dir, sampler, stats)
+}
+
+fn sources(specs: &[&'static Spec]) -> Vec<Source> {
+    specs.iter().map(|spec| Source::new(spec)).collect()
 }
 
 fn names(snapshot: &Snapshot) -> Vec<&'static str> {
@@ -109,6 +120,12 @@ fn an_error_and_a_panic_leave_the_others_whole() {
 }
 
 #[test]
+fn whoever_is_in_a_hurry_has_all_but_those_that_may_have_to_wait() {
+    let (_dir, sampler, _) = start(&[&WAITS, &COUNTS, &PART]);
+    assert_eq!(names(&sampler.snapshot(Duration::from_millis(100))), ["counts", "part"]);
+}
+
+#[test]
 fn a_collector_that_hangs_is_left_out_until_it_returns() {
     let (_dir, sampler, stats) = start(&[&HANGS, &PART]);
     let began = Instant::now();
@@ -123,4 +140,85 @@ fn a_collector_that_hangs_is_left_out_until_it_returns() {
     std::thread::sleep(FRESH);
     assert_eq!(names(&sampler.snapshot(LONG)), ["hangs", "part"]);
     assert_eq!(stats.read().collectors["hangs"].errors["timeout"], 2);
+}
+
+/// Remembers, as processes do, and has a setting.
+struct Remembers(u64);
+
+impl Collector for Remembers {
+    fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+        self.0 += 1;
+        out.push(&VALUE, vec![], self.0 as f64);
+        Ok(())
+    }
+}
+
+static REMEMBERS: Spec = Spec {
+    name: "remembers",
+    about: "",
+    metrics: &[&VALUE],
+    settings: &[],
+    build: |section, _| Ok(Box::new(Remembers(section.0.len() as u64 * 100))),
+};
+
+fn remembered(sampler: &Sampler) -> f64 {
+    let snapshot = sampler.snapshot(LONG);
+    let reading = snapshot.readings.iter().find(|reading| reading.collector == "remembers").unwrap();
+    reading.series[0].points[0].value.as_f64()
+}
+
+#[test]
+fn a_reload_keeps_what_a_collector_remembers_unless_its_own_settings_change() {
+    let (_dir, first, stats) = start(&[&REMEMBERS, &PART]);
+    assert_eq!(remembered(&first) as u64, 1);
+    let mut plan = sources(&[&FAILS, &REMEMBERS]);
+    plan[1].interval = Duration::from_millis(1);
+    let second = first.prepare(plan).unwrap();
+    assert_eq!(remembered(&first) as u64, 1, "what is only prepared changes nothing");
+    second.take_effect();
+    assert_eq!(remembered(&second) as u64, 2, "at once, and not only when the last reading is too old");
+    assert_eq!(names(&first.snapshot(LONG)), ["remembers"], "who still asks the old one gets the same");
+    assert!(!stats.read().collectors.contains_key("part"));
+
+    let mut plan = sources(&[&REMEMBERS]);
+    plan[0].section.0.insert("size".to_owned(), 7.into());
+    let third = second.prepare(plan).unwrap();
+    third.take_effect();
+    // Before any cycle, the next one: both are taken up, one after the other.
+    let mut plan = sources(&[&COUNTED, &REMEMBERS]);
+    plan[1].section.0.insert("size".to_owned(), 7.into());
+    let fourth = third.prepare(plan).unwrap();
+    fourth.take_effect();
+    assert_eq!(remembered(&fourth) as u64, 101);
+    drop((first, second, third));
+    std::thread::sleep(FRESH + Duration::from_millis(20));
+    assert_eq!(remembered(&fourth) as u64, 102, "the thread is there as long as somebody may ask");
+}
+
+spec!(COUNTED, "counted", FailsInPart);
+
+static HELD_OVER: AtomicBool = AtomicBool::new(true);
+
+#[test]
+fn what_hangs_over_a_reload_comes_back_to_its_place_or_is_forgotten() {
+    static SPEC: Spec =
+        Spec { name: "held", about: "", metrics: &[&VALUE], settings: &[], build: |_, _| Ok(Box::new(Held)) };
+    struct Held;
+    impl Collector for Held {
+        fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+            while HELD_OVER.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            out.push(&VALUE, vec![], 1.0);
+            Ok(())
+        }
+    }
+    let (_dir, first, _) = start(&[&SPEC, &PART]);
+    assert_eq!(names(&first.snapshot(LONG)), ["part"]);
+    let second = first.prepare(sources(&[&PART, &FAILS, &SPEC])).unwrap();
+    second.take_effect();
+    assert_eq!(names(&second.snapshot(LONG)), ["part"]);
+    HELD_OVER.store(false, Ordering::SeqCst);
+    std::thread::sleep(FRESH + Duration::from_millis(20));
+    assert_eq!(names(&second.snapshot(LONG)), ["part", "held"]);
 }

@@ -13,6 +13,8 @@ use crate::metric::Reading;
 /// One collector's turn.
 pub(super) struct Job {
     pub place: usize,
+    /// The slot that it belongs to, wherever that is by the time it comes back.
+    pub slot: u64,
     pub cycle: u64,
     pub collector: Box<dyn Collector>,
     pub reading: Reading,
@@ -21,6 +23,7 @@ pub(super) struct Job {
 /// What came of it.
 pub(super) struct Done {
     pub place: usize,
+    pub slot: u64,
     pub cycle: u64,
     /// None when the collector panicked: its state cannot be trusted, so it is built anew.
     pub collector: Option<Box<dyn Collector>>,
@@ -72,7 +75,7 @@ fn work(host: &Host, receiver: &Receiver<Jobs>, done: &Sender<Done>) {
 }
 
 fn run(host: &Host, job: Job) -> Done {
-    let Job { place, cycle, mut collector, mut reading } = job;
+    let Job { place, slot, cycle, mut collector, mut reading } = job;
     let began = Instant::now();
     reading.stamp();
     let outcome = catch_unwind(AssertUnwindSafe(|| collector.collect(host, &mut reading)));
@@ -81,7 +84,7 @@ fn run(host: &Host, job: Job) -> Done {
         Ok(result) => (Some(collector), result.map_err(Failure::Error)),
         Err(panic) => (None, Err(Failure::Panic(message(&*panic)))),
     };
-    Done { place, cycle, collector, reading, result, took }
+    Done { place, slot, cycle, collector, reading, result, took }
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {

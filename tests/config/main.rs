@@ -2,6 +2,7 @@
 //! wrong.
 
 mod files;
+mod import;
 mod layers;
 mod problems;
 

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+#[path = "../support/authority.rs"]
 mod authority;
+mod change;
 mod codes;
+mod encrypted;
 mod faults;
 mod lane;
 mod program;

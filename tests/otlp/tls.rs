@@ -7,7 +7,8 @@ use hostmeter::stats::Outcome;
 use tonic::Code;
 
 use super::agent::{Agent, PERFECT, hasty, judge, settings, until};
-use super::authority::{Authority, Files, Pair, TlsServer, config};
+use super::authority::{Authority, Files, Pair};
+use super::encrypted::{TlsServer, config};
 use super::server::{Answer, Server};
 
 /// Between two looks at the files.

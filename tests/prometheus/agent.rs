@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostmeter::collectors::{ALL, Spec};
-use hostmeter::export::prometheus::{Page, Server, Settings, Site};
+use hostmeter::export::prometheus::{Door, Page, Server, Settings, Site};
 use hostmeter::host::Host;
 use hostmeter::resource::{Given, Resource};
 use hostmeter::sampler::{Sampler, Source};
@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 pub(crate) struct Plan {
     pub(crate) specs: Vec<&'static Spec>,
     pub(crate) settings: Settings,
+    pub(crate) door: Arc<Door>,
     pub(crate) given: Given,
     /// Metrics that are off by default, too.
     pub(crate) everything: bool,
@@ -54,7 +55,13 @@ impl Plan {
         let sources = self.specs.iter().map(|&spec| source(spec)).collect();
         let sampler = Arc::new(Sampler::start(host, sources, Arc::clone(&stats)).unwrap());
         let page = Page::new(sampler, &resource, &self.settings);
-        (root, Arc::new(Site::new(Arc::new(page), stats, resource, self.settings.budget)))
+        (
+            root,
+            Arc::new(
+                Site::new(Arc::new(page), stats, resource, self.settings.budget)
+                    .behind(Arc::clone(&self.door)),
+            ),
+        )
     }
 
     pub(crate) fn start(self) -> Agent {
@@ -76,7 +83,8 @@ impl Plan {
 impl Default for Plan {
     fn default() -> Self {
         let settings = Settings { port: 0, ..Settings::default() };
-        Self { specs: ALL.to_vec(), settings, given: Given::default(), everything: false }
+        let door = Arc::new(Door::open());
+        Self { specs: ALL.to_vec(), settings, door, given: Given::default(), everything: false }
     }
 }
 

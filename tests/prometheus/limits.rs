@@ -123,6 +123,34 @@ fn a_client_that_does_not_read_is_left() {
 }
 
 #[test]
+fn clients_that_do_not_read_make_room_and_one_that_reads_slowly_does_not() {
+    let agent = limited(Plan::with(&MANY_SPEC), |limits| limits.connections = 2);
+    let page = agent.metrics().len();
+    let mut slow = agent.connect();
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
+    let reading = std::thread::spawn(move || {
+        let (mut received, mut piece) = (0, vec![0; 64 << 10]);
+        while let Ok(read @ 1..) = slow.read(&mut piece) {
+            received += read;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        received
+    });
+    let silent: Vec<_> = (0..6)
+        .map(|_| {
+            let mut stream = agent.connect();
+            stream.write_all(GET).unwrap();
+            std::thread::sleep(SHORT);
+            stream
+        })
+        .collect();
+    std::thread::sleep(4 * SHORT);
+    assert_eq!(agent.get("/-/healthy").status, 200);
+    assert!(reading.join().unwrap() > page, "the slow reader was cut off");
+    drop(silent);
+}
+
+#[test]
 fn a_head_that_is_too_large_is_refused() {
     let agent = Plan::default().start();
     for request in [

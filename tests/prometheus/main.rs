@@ -4,6 +4,11 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+#[path = "../support/authority.rs"]
+mod authority;
+#[cfg(test)]
+mod door;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod names;

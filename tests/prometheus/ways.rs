@@ -217,7 +217,8 @@ fn a_port_or_an_address_that_cannot_be_had_is_told_with_the_way_out() {
     let port = taken.local_addr().unwrap().port();
     let bind = |bind_address: &str| {
         let bind_address = bind_address.to_owned();
-        Server::bind(&Settings { bind_address, port, ..Settings::default() }).unwrap_err().to_string()
+        let settings = Settings { bind_address, port, ..Settings::default() };
+        Server::bind(&settings).unwrap_err().to_string()
     };
     assert_eq!(
         bind("localhost"),

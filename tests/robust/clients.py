@@ -1,7 +1,7 @@
 """Clients of the endpoint, the well-behaved and the others, over plain sockets."""
 
 import resource
-import select
+import selectors
 import socket
 import statistics
 import threading
@@ -124,5 +124,55 @@ def opened(port, count, sent, **how):
             client.close()
 
 
-def readable(clients, seconds):
-    return select.select(clients, [], [], seconds)[0]
+def finish(run, agent):
+    """Ends the agent; whatever was done to it, it ends well."""
+    code, took = agent.stop()
+    panicked = "panicked" in agent.log()
+    run.figure("SIGTERM", "exit 0 within 5.5 s, never a panic",
+               f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""),
+               code == 0 and took <= 5.5 and not panicked)
+
+
+class AtOnce:
+    """Many requests sent one after the other without waiting; what came back of each, and when."""
+
+    def __init__(self, port, count, sent):
+        self.received = {}
+        self.took = {}
+        self._begun = {}
+        self._poll = selectors.DefaultSelector()
+        for _ in range(count):
+            client = connect(port)
+            self._begun[client], self.received[client] = time.monotonic(), b""
+            send_all([client], sent)
+            client.setblocking(False)
+            self._poll.register(client, selectors.EVENT_READ)
+            self._take(0)
+
+    def wait(self, seconds):
+        end = time.monotonic() + seconds
+        while len(self.took) < len(self.received) and time.monotonic() < end:
+            self._take(0.1)
+        for client in self.received:
+            client.close()
+        return self
+
+    def _take(self, seconds):
+        for key, _ in self._poll.select(seconds):
+            client = key.fileobj
+            try:
+                piece = client.recv(1 << 16)
+            except BlockingIOError:
+                continue
+            except OSError:
+                piece = b""
+            self.received[client] += piece
+            if not piece:
+                self._poll.unregister(client)
+                self.took[client] = time.monotonic() - self._begun[client]
+
+    def answers(self, status):
+        """Time and body of those with this status."""
+        wanted = f"HTTP/1.1 {status} ".encode()
+        return [(self.took.get(client), received.partition(b"\r\n\r\n")[2])
+                for client, received in self.received.items() if received.startswith(wanted)]

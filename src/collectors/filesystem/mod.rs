@@ -14,7 +14,7 @@ use crate::host::{Error, Host};
 use crate::metric::{Attribute, Attributes, Metric, Reading, ValueType::Double, ratio};
 
 use super::filter::{Filter, Pattern};
-use super::{Collector, Spec};
+use super::{Collector, Spec, Turn};
 use mounts::{Filesystem, Filters};
 
 const DEVICE: Attribute = Attribute::open("system.device");
@@ -127,6 +127,10 @@ impl Collector for Filesystems {
     /// Three states of 1,024 filesystems: a Kubernetes node has a volume for each pod, at most some hundreds.
     fn ceiling(&self) -> usize {
         3072
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Late
     }
 }
 

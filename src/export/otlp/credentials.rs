@@ -5,9 +5,6 @@
 //! and the old pair is good until the new one is whole. Nothing here is ever printed; a header with a secret is
 //! marked so that whatever prints headers does not print it.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,14 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::call::Protocol;
 use super::connection::{BoxError, Target, Tls};
-
-/// No bundle of certificates is larger; a disk image is.
-const MAX_FILE: u64 = 4 << 20;
+use crate::export::files::{Stamp, Unusable, bytes, certificates, stamp, unusable};
 
 /// How long files may take before what is known already is used. They may lie on a network that hangs.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -64,18 +59,6 @@ impl Default for Security {
     }
 }
 
-/// What cannot be used, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {why}")]
-pub(super) struct Unusable {
-    what: String,
-    why: String,
-}
-
-fn unusable(what: &dyn ToString, why: &dyn ToString) -> Unusable {
-    Unusable { what: what.to_string(), why: why.to_string() }
-}
-
 /// What a look at the files has brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
@@ -83,14 +66,6 @@ pub(super) enum News {
     Renewed,
     /// Files have changed and cannot be used.
     Kept(Unusable),
-}
-
-/// What tells one state of a file from another; none where there is no file.
-type Stamp = Option<(u64, u64, i64, i64)>;
-
-fn stamp(path: &Path) -> Stamp {
-    let of = fs::metadata(path).ok()?;
-    Some((of.ino(), of.size(), of.mtime(), of.mtime_nsec()))
 }
 
 /// What is in use.
@@ -271,13 +246,6 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Unusable> {
     Ok(roots)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let bytes = bytes(path)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let all = all.map_err(|why| unusable(&path.display(), &why))?;
-    if all.is_empty() { Err(unusable(&path.display(), &"no certificate in PEM")) } else { Ok(all) }
-}
-
 /// Says the line that is wrong and not what it holds.
 fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
     let parse = |line: &str| {
@@ -293,18 +261,6 @@ fn parse_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
 
 fn text(path: &Path) -> Result<String, Unusable> {
     String::from_utf8(bytes(path)?).map_err(|_| unusable(&path.display(), &"not UTF-8"))
-}
-
-fn bytes(path: &Path) -> Result<Vec<u8>, Unusable> {
-    let wrong = |why: std::io::Error| unusable(&path.display(), &why);
-    // Opening a pipe or a device could wait for ever.
-    if !fs::metadata(path).map_err(wrong)?.is_file() {
-        return Err(unusable(&path.display(), &"not a file"));
-    }
-    let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(wrong)?;
-    if read as u64 > MAX_FILE { Err(unusable(&path.display(), &"larger than 4 MiB")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tonic::Code;
 use super::answer::{Failure, Odd, Refusal};
 use super::call::Protocol;
 use super::connection::{Late, Target};
-use super::credentials::Unusable;
+use crate::export::files::Unusable;
 
 /// The most characters of somebody else's text that we show.
 const MAX_SHOWN: usize = 256;

@@ -25,6 +25,8 @@ mod json;
 mod key;
 mod ledger;
 mod pack;
+mod probe;
+mod pusher;
 mod request;
 mod retry;
 mod road;
@@ -33,15 +35,12 @@ mod sender;
 mod source;
 mod temporality;
 
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
-use tokio::sync::watch;
 
-use crate::queue::{self, Moment, Queue};
+use crate::queue::{self, Queue};
 use crate::stats::Stats;
 
 pub use call::Protocol;
@@ -49,17 +48,11 @@ pub use connection::Target;
 pub use credentials::Security;
 pub use json::to_json;
 pub use pack::Compression;
+pub use probe::probe;
+pub use pusher::Pusher;
 pub use retry::Pace;
 pub use source::{OtlpLane, Source};
 pub use temporality::Temporality;
-
-use credentials::Credentials;
-use pack::Packer;
-use road::Road;
-use sender::Sender;
-
-/// The longest that a collection may take.
-const BUDGET: Duration = Duration::from_secs(2);
 
 /// What the OTLP road needs to know.
 #[derive(Clone)]
@@ -119,91 +112,8 @@ pub async fn run(
     stats: Arc<Stats>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let queue = Queue::in_memory(settings.queue);
-    run_with(queue, source, settings, stats, shutdown).await;
-}
-
-/// The same with a queue that is open already, and that the end of the program leaves on disk.
-pub async fn run_with(
-    queue: Queue,
-    source: impl Source,
-    settings: Settings,
-    stats: Arc<Stats>,
-    shutdown: impl Future<Output = ()>,
-) {
-    let Settings { target, interval, timeout, grace, .. } = settings;
-    let credentials = Credentials::new(settings.security, &target, settings.headers);
-    let road = Arc::new(Road::new(queue, stats));
-    let limit = Arc::new(AtomicUsize::new(settings.max_request));
-    let (drain, draining) = watch::channel(false);
-    let sender =
-        Sender::new(Arc::clone(&road), target, credentials, timeout, settings.pace, Arc::clone(&limit));
-    let collection = Collection {
-        source: Arc::new(Mutex::new(source)),
-        road: Arc::clone(&road),
-        limit,
-        compression: settings.compression,
-        budget: BUDGET.min(interval.mul_f64(0.8)),
-    };
-    let mut sending = pin!(sender.run(draining));
-    let ticking = collection.every(interval, schedule::offset(&settings.host, interval));
-    tokio::select! {
-        () = shutdown => {}
-        // Neither ends before the road is closed.
-        _ = async { tokio::join!(ticking, &mut sending, road.tend()) } => {}
-    }
-    drain.send_replace(true);
-    let finish = async {
-        collection.once().await;
-        road.close();
-    };
-    let in_time = tokio::time::timeout(grace, async { tokio::join!(finish, sending) }).await.is_ok();
-    let lost = road.finish().await;
-    let kept = road.waiting();
-    match lost {
-        None => tracing::warn!("the end came before the queue's disk had answered"),
-        Some(lost) if lost > 0 || !in_time && kept == 0 => {
-            tracing::warn!(points = lost, "the end came before everything was sent");
-        }
-        Some(_) if kept > 0 => tracing::info!(batches = kept, "what was not sent waits on disk"),
-        Some(_) => {}
-    }
-}
-
-/// What happens at a tick.
-struct Collection<S> {
-    source: Arc<Mutex<S>>,
-    road: Arc<Road>,
-    limit: Arc<AtomicUsize>,
-    compression: Compression,
-    budget: Duration,
-}
-
-impl<S: Source> Collection<S> {
-    /// Ticks for ever.
-    async fn every(&self, interval: Duration, offset: Duration) {
-        let start = Moment::now();
-        let mut due = start.boot + schedule::until_next(start.time, interval, offset);
-        loop {
-            tokio::time::sleep(due.saturating_sub(Moment::now().boot)).await;
-            let began = Moment::now().boot;
-            self.once().await;
-            due = schedule::after_tick(due, began, Moment::now().boot, interval);
-        }
-    }
-
-    /// Collects, encodes and queues, off the runtime's thread.
-    async fn once(&self) {
-        let (source, road) = (Arc::clone(&self.source), Arc::clone(&self.road));
-        let mut packer = Packer::new(self.limit.load(Ordering::Relaxed), self.compression);
-        let budget = self.budget;
-        let work = tokio::task::spawn_blocking(move || {
-            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-            source.collect(budget, &mut |resource| packer.push(resource));
-            road.push(packer.finish());
-        });
-        if let Err(error) = work.await {
-            tracing::error!(%error, "a collection failed; please report this");
-        }
-    }
+    let mut pusher = Pusher::new(Queue::in_memory(settings.queue), stats);
+    pusher.change(Some((source, settings)));
+    shutdown.await;
+    pusher.finish().await;
 }

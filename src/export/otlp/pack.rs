@@ -34,7 +34,7 @@ const GZIP_LEVEL: u32 = 5;
 const ZSTD_LEVEL: i32 = 1;
 
 impl Compression {
-    fn compress(self, bytes: Vec<u8>) -> Bytes {
+    pub(super) fn compress(self, bytes: Vec<u8>) -> Bytes {
         match self {
             Compression::None => bytes.into(),
             Compression::Gzip => {

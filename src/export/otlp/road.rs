@@ -90,7 +90,15 @@ impl Road {
     }
 
     /// The oldest batch, as soon as there is one; none when nothing waits and nothing more will come.
+    #[cfg(test)]
     pub(super) async fn next(self: &Arc<Self>) -> Option<Entry> {
+        self.next_unless(std::future::pending()).await
+    }
+
+    /// The same, and none as well when `leave` ends. That is not the same as to drop this: what is on its way
+    /// out of a slow queue would be handed out again.
+    pub(super) async fn next_unless(self: &Arc<Self>, leave: impl Future<Output = ()>) -> Option<Entry> {
+        let mut leave = std::pin::pin!(leave);
         loop {
             let settling = self.settling().take();
             if let Some(settling) = settling {
@@ -104,7 +112,10 @@ impl Road {
             if closed {
                 return None;
             }
-            self.changed.notified().await;
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = leave.as_mut() => return None,
+            }
         }
     }
 

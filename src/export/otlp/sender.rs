@@ -20,6 +20,17 @@ use super::road::Road;
 /// At the end of the program, how long a connection may still take to come up.
 const HURRY: Duration = Duration::from_secs(1);
 
+/// What a sender is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// To send.
+    Run,
+    /// To end the attempt that is on, and leave the rest to another sender.
+    Leave,
+    /// To send what waits once more, for the end of the program is near.
+    Drain,
+}
+
 /// What a sender needs to know.
 pub(super) struct Sender {
     road: Arc<Road>,
@@ -70,13 +81,20 @@ impl Sender {
         sender
     }
 
-    /// Sends until nothing waits and nothing more will come. When `draining` changes, the wait that is on ends,
-    /// so that at the end of the program what waits gets one more chance at once.
-    pub(super) async fn run(mut self, mut draining: watch::Receiver<bool>) {
+    /// Sends until nothing waits and nothing more will come, or until it is told to leave. When `phase` changes,
+    /// the wait that is on ends, so that at the end of the program what waits gets one more chance at once.
+    pub(super) async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         let mut patient = true;
-        while let Some(entry) = self.road.next().await {
+        while let Some(entry) = self.road.next_unless(told(phase.clone(), Phase::Leave)).await {
+            if *phase.borrow() == Phase::Leave {
+                return;
+            }
             let began = Instant::now();
-            let result = self.attempt(&entry, &draining).await;
+            let result = self.attempt(&entry, &phase).await;
+            if *phase.borrow() == Phase::Leave && result.is_err() {
+                // Another configuration may have the remedy.
+                return;
+            }
             self.road.stats().lock().export.duration = Some(began.elapsed());
             let mut pause = self.settle(&entry, result);
             // At the end of the program, a peer that is not there or wants nothing of us is not asked twice.
@@ -88,17 +106,13 @@ impl Sender {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                _ = draining.changed(), if patient => patient = false,
+                _ = phase.changed(), if patient => patient = false,
             }
         }
     }
 
     /// One attempt. A connection on which it broke is not used again.
-    async fn attempt(
-        &mut self,
-        entry: &Entry,
-        draining: &watch::Receiver<bool>,
-    ) -> Result<Accepted, Failure> {
+    async fn attempt(&mut self, entry: &Entry, phase: &watch::Receiver<Phase>) -> Result<Accepted, Failure> {
         let kept = self.connection.take().filter(|connection| !connection.is_over());
         let news = self.credentials.refresh(self.refused || kept.is_none()).await;
         let kept = kept.filter(|_| !matches!(news, Some(News::Renewed)));
@@ -107,7 +121,7 @@ impl Sender {
         self.unreachable = kept.is_none();
         let mut connection = match kept {
             Some(connection) => connection,
-            None => self.connect(draining.clone()).await?,
+            None => self.connect(phase.clone()).await?,
         };
         self.unreachable = false;
         let headers = self.credentials.headers()?;
@@ -118,11 +132,11 @@ impl Sender {
         result
     }
 
-    /// At the end of the program, a peer that is not there holds nothing up.
-    async fn connect(&self, mut draining: watch::Receiver<bool>) -> Result<Connection, Failure> {
+    /// At the end of the program, or of this sender, a peer that is not there holds nothing up.
+    async fn connect(&self, mut phase: watch::Receiver<Phase>) -> Result<Connection, Failure> {
         let hurry = async {
-            // A sender that is gone says the same.
-            let _ = draining.wait_for(|draining| *draining).await;
+            // A teller that is gone says the same.
+            let _ = phase.wait_for(|phase| *phase != Phase::Run).await;
             tokio::time::sleep(HURRY).await;
         };
         tokio::select! {
@@ -201,5 +215,12 @@ impl Sender {
             line.write();
         }
         self.road.stats().lock().export.state.clone_from(&self.journal.sentence);
+    }
+}
+
+/// Waits until that is said, for ever where nobody is left to say it.
+async fn told(mut phase: watch::Receiver<Phase>, what: Phase) {
+    if phase.wait_for(|phase| *phase == what).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -23,6 +23,13 @@ use super::temporality::Temporality;
 pub trait Source: Send + 'static {
     /// Collects within `budget` and gives `emit` what is new, one resource after the other.
     fn collect(&mut self, budget: Duration, emit: &mut dyn FnMut(ResourceMetrics));
+
+    /// Goes on where another source of the same road stops: what that one knows of what was sent is this one's.
+    fn succeed(&mut self, _before: &mut Self)
+    where
+        Self: Sized,
+    {
+    }
 }
 
 /// The lane, its reader, and the memory of what was sent last.
@@ -68,6 +75,11 @@ impl Source for OtlpLane {
             }
             Err(error) => tracing::error!(%error, "the metrics SDK gave nothing; please report this"),
         }
+    }
+
+    /// Start times and the last values go on, so that no counter goes back over a change of the configuration.
+    fn succeed(&mut self, before: &mut Self) {
+        self.ledger = std::mem::take(&mut before.ledger);
     }
 }
 

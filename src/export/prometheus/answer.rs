@@ -1,4 +1,4 @@
-//! What is answered: five fixed paths, two methods, no parameters.
+//! What is answered: six fixed paths, three methods, no parameters.
 //!
 //! Nothing of a request comes back in an answer or in a metric, and nothing in it makes work but the page
 //! itself, which all share.
@@ -10,7 +10,9 @@ use hyper::body::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::door::Refusal;
 use super::format::Format;
+use super::reload::reload;
 use super::server::Site;
 use super::status;
 
@@ -19,6 +21,9 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// What Prometheus says of its patience, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// What a client without a password is asked for (RFC 7617).
+const CHALLENGE: &str = "Basic realm=\"hostmeter\", charset=\"UTF-8\"";
 
 /// What is left of that patience for the way back.
 const MARGIN: f64 = 0.5;
@@ -42,9 +47,17 @@ const SECURITY: [(HeaderName, &str); 5] = [
 
 type Answer = Response<Full<Bytes>>;
 
-/// Answers a request. The body of one is never read.
-pub(super) async fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
+/// Answers a request, perhaps of somebody on this machine or who has shown who he is. The body of one is never read.
+pub(super) async fn answer<B>(site: &Site, request: &Request<B>, local: bool) -> Answer {
     let path = request.uri().path();
+    if path == "/-/reload" {
+        let (status, text) = reload(site, request.method(), request.headers(), local).await;
+        let mut answer = plain(status, text);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        return answer;
+    }
     if !["/", "/metrics", "/-/healthy", "/-/ready"].contains(&path) {
         return plain(StatusCode::NOT_FOUND, "not found; the list of pages is at /\n");
     }
@@ -57,9 +70,26 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>) -> Answer {
     match path {
         "/metrics" => metrics(site, request.headers()).await,
         "/-/healthy" => plain(StatusCode::OK, "healthy\n"),
-        "/-/ready" if site.flights.page().last().is_some() => plain(StatusCode::OK, "ready\n"),
+        "/-/ready" if site.is_ready() => plain(StatusCode::OK, "ready\n"),
         "/-/ready" => plain(StatusCode::SERVICE_UNAVAILABLE, "the first collection has not ended yet\n"),
         _ => with(StatusCode::OK, HTML, status::render(site).into()),
+    }
+}
+
+/// Answers a request that is not let in. The text says nothing of why.
+pub(super) fn refuse(refusal: Refusal) -> Answer {
+    match refusal {
+        Refusal::Unauthorized => {
+            let mut answer = plain(StatusCode::UNAUTHORIZED, "unauthorized\n");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+            answer
+        }
+        Refusal::TooMany => {
+            let mut answer =
+                plain(StatusCode::TOO_MANY_REQUESTS, "too many requests; try again in a while\n");
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            answer
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use rustix::net::listen;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::{Limits, Settings};
 
@@ -79,7 +79,7 @@ impl BindError {
     }
 }
 
-/// A server that has its port and does not answer yet.
+/// A server that has its ports and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
     pub(super) listeners: Vec<TcpListener>,
@@ -88,13 +88,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port at every address of the name that this machine has.
+    /// Takes the ports, each at every address of its name that this machine has.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let Settings { bind_address: host, port, .. } = settings;
-        let error = |source| BindError::new(host, *port, source);
-        let listeners = addresses(host).and_then(|addresses| bind_all(&addresses, *port)).map_err(error)?;
-        let local_addrs: io::Result<_> = listeners.iter().map(TcpListener::local_addr).collect();
-        Ok(Self { listeners, limits: settings.limits, local_addrs: local_addrs.map_err(error)? })
+        let usual = [(settings.bind_address.clone(), settings.port)];
+        let wanted = if settings.listen.is_empty() { &usual[..] } else { &settings.listen };
+        let mut listeners: Vec<TcpListener> = Vec::new();
+        let mut local_addrs = Vec::new();
+        for (host, port) in wanted {
+            let error = |source| BindError::new(host, *port, source);
+            let mut addresses = addresses(host).map_err(error)?;
+            // A name and an address of it are one place.
+            addresses.retain(|address| !local_addrs.contains(&SocketAddr::new(*address, *port)));
+            if addresses.is_empty() {
+                continue;
+            }
+            // By itself `::` takes the port of IPv4 as well, and then `0.0.0.0` could not have it.
+            let ipv6_only = wanted.iter().any(|(host, of)| of == port && host == "0.0.0.0");
+            for listener in bind_all(&addresses, *port, ipv6_only).map_err(error)? {
+                local_addrs.push(listener.local_addr().map_err(error)?);
+                listeners.push(listener);
+            }
+        }
+        Ok(Self { listeners, limits: settings.limits, local_addrs })
     }
 
     /// The addresses that are listened to, with the port that was taken.
@@ -116,12 +131,12 @@ fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
-    let mut outcome = bind_once(addresses, port);
+fn bind_all(addresses: &[IpAddr], port: u16, ipv6_only: bool) -> io::Result<Vec<TcpListener>> {
+    let mut outcome = bind_once(addresses, port, ipv6_only);
     for _ in 1..PORT_ATTEMPTS {
         match &outcome {
             Err(e) if port == 0 && e.kind() == io::ErrorKind::AddrInUse => {
-                outcome = bind_once(addresses, port);
+                outcome = bind_once(addresses, port, ipv6_only);
             }
             _ => break,
         }
@@ -129,17 +144,13 @@ fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
     outcome
 }
 
-fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>> {
+fn bind_once(addresses: &[IpAddr], mut port: u16, ipv6_only: bool) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     let mut not_here = io::ErrorKind::AddrNotAvailable.into();
     for &address in addresses {
-        match TcpListener::bind((address, port)) {
+        match take((address, port).into(), ipv6_only) {
             Ok(listener) => {
                 port = listener.local_addr()?.port();
-                listener.set_nonblocking(true)?;
-                // Connections inherit it. Both are improvements: a system that refuses them is served, too.
-                let _ = set_socket_send_buffer_size(&listener, SEND_BUFFER);
-                let _ = listen(&listener, BACKLOG);
                 listeners.push(listener);
             }
             // A machine without IPv6 has no `::1`; the other address will do.
@@ -148,6 +159,23 @@ fn bind_once(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<TcpListener>
         }
     }
     if listeners.is_empty() { Err(not_here) } else { Ok(listeners) }
+}
+
+/// Takes one port, as the standard library does, but for what has to be said before.
+fn take(address: SocketAddr, ipv6_only: bool) -> io::Result<TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    // The port of an agent that has just ended is free.
+    set_socket_reuseaddr(&socket, true)?;
+    if ipv6_only && address.is_ipv6() {
+        set_ipv6_v6only(&socket, true)?;
+    }
+    // Connections inherit it. It is an improvement: a system that refuses it is served, too.
+    let _ = set_socket_send_buffer_size(&socket, SEND_BUFFER);
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Whether an address is not this machine's. EAFNOSUPPORT is what a kernel without IPv6 says.

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,14 +20,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::Limits;
-use super::answer::answer;
+use super::answer::{answer, refuse};
 use super::server::Site;
+use super::transport::Transport;
 
 /// A request line and its headers; hyper answers 431 beyond.
 const MAX_HEAD: usize = 16 << 10;
 
 /// How much of what a client has sent is taken from it before its connection is closed.
 const MAX_LINGER: usize = 256 << 10;
+
+/// After how long without a piece of the answer a client has to make room where all places are taken. Over no
+/// network does a client that reads take nothing for so long, unless packets are lost.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +56,15 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Since when the connection has been without a request; none while it owes its client an answer.
+    /// Since when the connection has been without a request, or its client has taken nothing of an answer; none
+    /// while it is being served.
     pub(super) fn quiet_since(self) -> Option<Instant> {
-        matches!(self.phase, Phase::Idle | Phase::Head).then_some(self.since)
+        let is_quiet = match self.phase {
+            Phase::Idle | Phase::Head => true,
+            Phase::Request => false,
+            Phase::Answer(_) => self.since.elapsed() >= STALLED,
+        };
+        is_quiet.then_some(self.since)
     }
 }
 
@@ -83,6 +95,11 @@ impl Heart {
             *pulse = Pulse { phase, since, until };
             news
         });
+    }
+
+    /// The handshake is done; the request has its own time.
+    fn shaken(&self) {
+        self.beat(|_, now| Some((Phase::Head, now + self.limits.head)));
     }
 
     fn read(&self) {
@@ -120,13 +137,29 @@ pub(super) async fn serve(
     heart: Heart,
     mut closing: watch::Receiver<bool>,
 ) {
-    let pulse = heart.pulse();
-    let stream = TokioIo::new(Stream { inner: stream, heart: heart.clone() });
+    let local = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+    let mut over_time = pin!(over_time(heart.pulse()));
+    let door = Arc::clone(&site.borrow().door);
+    let secured = async { Transport::new(stream, door.rules().await.tls.clone()).await };
+    let transport = tokio::select! {
+        transport = secured => transport,
+        () = over_time.as_mut() => None,
+    };
+    let Some(transport) = transport else { return };
+    heart.shaken();
+    let stream = TokioIo::new(Stream { inner: transport, heart: heart.clone() });
     let service = service_fn(|request| {
         heart.requested();
         let (site, heart) = (Arc::clone(&site.borrow()), heart.clone());
         async move {
-            let response = answer(&site, &request).await;
+            let rules = site.door.rules().await;
+            let mut response = match site.door.admit(&rules, request.headers()).await {
+                Ok(()) => answer(&site, &request, local || rules.knows_its_clients()).await,
+                Err(refusal) => refuse(refusal),
+            };
+            for (name, value) in rules.headers() {
+                response.headers_mut().insert(name, value.clone());
+            }
             heart.answered();
             Ok::<_, Infallible>(response)
         }
@@ -136,7 +169,6 @@ pub(super) async fn serve(
         .max_buf_size(MAX_HEAD)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
-    let mut over_time = pin!(over_time(pulse));
     loop {
         tokio::select! {
             // An error is a client's that went away or did not speak HTTP, which is its own affair.
@@ -162,7 +194,7 @@ async fn over_time(mut pulse: watch::Receiver<Pulse>) {
 
 /// A stream that tells the heart what happens on it.
 struct Stream {
-    inner: TcpStream,
+    inner: Transport,
     heart: Heart,
 }
 
@@ -211,7 +243,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.inner).poll_shutdown(cx);
         if poll.is_ready() {
-            discard(&self.inner);
+            discard(self.inner.tcp());
         }
         poll
     }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::format::Shape;
 use super::page::{Page, Rendered};
+use crate::stats::Stats;
 
 /// Each flight holds a thread; further askers then join one that ends late and may get nothing.
 const MAX_FLIGHTS: usize = 4;
@@ -27,6 +28,7 @@ type Landed = Option<Option<Arc<Rendered>>>;
 /// The flights to one page.
 pub(super) struct Flights {
     page: Arc<Page>,
+    stats: Arc<Stats>,
     /// The last one for each shape.
     newest: Mutex<Vec<Flight>>,
     under_way: Arc<AtomicUsize>,
@@ -39,8 +41,8 @@ struct Flight {
 }
 
 impl Flights {
-    pub(super) fn new(page: Arc<Page>) -> Self {
-        Self { page, newest: Mutex::default(), under_way: Arc::default() }
+    pub(super) fn new(page: Arc<Page>, stats: Arc<Stats>) -> Self {
+        Self { page, stats, newest: Mutex::default(), under_way: Arc::default() }
     }
 
     pub(super) fn page(&self) -> &Page {
@@ -68,9 +70,10 @@ impl Flights {
         }
         let (land, landed) = watch::channel(None);
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        let (page, under_way) = (Arc::clone(&self.page), Arc::clone(&self.under_way));
+        let page = Arc::clone(&self.page);
+        let seat = Seat(Arc::clone(&self.under_way), Arc::clone(&self.stats));
         tokio::task::spawn_blocking(move || {
-            let _seat = Seat(under_way);
+            let _seat = seat;
             let rendered = page.render(shape, budget).inspect_err(|error| {
                 tracing::error!(%error, "the page of metrics could not be made");
             });
@@ -83,11 +86,14 @@ impl Flights {
 }
 
 /// A flight under way, until it has landed or crashed.
-struct Seat(Arc<AtomicUsize>);
+struct Seat(Arc<AtomicUsize>, Arc<Stats>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        if std::thread::panicking() {
+            self.1.panicked("page");
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The way out that Prometheus asks: a page in its text format, over HTTP.
 //!
 //! ```text
-//!   socket ─▶ server ─▶ connection ─▶ answer ─┬▶ flight ─▶ page ─▶ text
-//!             (who may)  (how long)   (what)  └▶ status
+//!   socket ─▶ server ─▶ connection ─▶ door ─▶ answer ─┬▶ flight ─▶ page ─▶ text
+//!             (how many) (how long)   (who)   (what)  └▶ status
 //! ```
 //!
 //! The page is made when it is asked for, so its values are fresh; all who ask at the same time share one.
@@ -12,6 +12,7 @@
 mod answer;
 mod bind;
 mod connection;
+mod door;
 #[cfg(test)]
 mod fixture;
 mod flight;
@@ -19,18 +20,25 @@ mod format;
 mod html;
 mod names;
 mod page;
+mod password;
+mod reload;
+mod san;
 mod server;
 mod status;
 mod text;
+mod tls;
+mod transport;
 
 use std::time::Duration;
 
 use crate::dialect::Voice;
 
 pub use bind::{BindError, Server};
+pub use door::{Door, WebError};
 pub use format::Shape;
 pub use names::{Strategy, name};
 pub use page::{Page, Rendered};
+pub use reload::{ReloadAsked, Reloads};
 pub use server::Site;
 pub use text::Writer;
 
@@ -41,6 +49,8 @@ pub struct Settings {
     pub bind_address: String,
     /// The port; 0 is any that is free, the same at all addresses.
     pub port: u16,
+    /// Hosts and ports to listen on instead, where there are any.
+    pub listen: Vec<(String, u16)>,
     /// Which names there are.
     pub voice: Voice,
     /// What names look like.
@@ -63,6 +73,7 @@ impl Default for Settings {
             // The specification's defaults.
             bind_address: "localhost".to_owned(),
             port: 9464,
+            listen: Vec::new(),
             voice: Voice::default(),
             strategy: Strategy::default(),
             scope_labels: false,

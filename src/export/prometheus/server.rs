@@ -1,8 +1,8 @@
 //! Who is served: the accept loop, and how many connections there may be.
 //!
 //! Where there are too many, the one that has been without a request longest makes room for the newcomer, so
-//! that neither idle connections nor a flood of half requests keeps Prometheus out. Where all are being
-//! served, the newcomer is told to come again.
+//! that neither idle connections, nor a flood of half requests, nor clients that do not read keep Prometheus
+//! out. Where all are being served, the newcomer is told to come again.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,13 +14,14 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
 use super::bind::Server;
 use super::connection::{Heart, Pulse, discard, serve};
+use super::door::Door;
 use super::flight::Flights;
-use super::{Limits, Page, Shape};
+use super::{Limits, Page, Reloads, Shape};
 use crate::resource::Resource;
 use crate::stats::Stats;
 
@@ -46,12 +47,48 @@ pub struct Site {
     pub(super) stats: Arc<Stats>,
     pub(super) resource: Resource,
     pub(super) budget: Duration,
+    pub(super) door: Arc<Door>,
+    /// None where nothing can be reloaded.
+    pub(super) reloads: Option<Reloads>,
+    /// The agent has been ready before.
+    was_ready: bool,
 }
 
 impl Site {
     /// The pages of one configuration; `budget` as in [`super::Settings::budget`].
     pub fn new(page: Arc<Page>, stats: Arc<Stats>, resource: Resource, budget: Duration) -> Self {
-        Self { flights: Flights::new(page), stats, resource, budget }
+        let flights = Flights::new(page, Arc::clone(&stats));
+        Self {
+            flights,
+            stats,
+            resource,
+            budget,
+            door: Arc::new(Door::open()),
+            reloads: None,
+            was_ready: false,
+        }
+    }
+
+    /// The same where clients may have the configuration read anew.
+    #[must_use]
+    pub fn with_reloads(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
+    }
+
+    /// The same in the place of another one: where that was ready, this one is, too.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { was_ready: before.is_ready(), ..self }
+    }
+
+    /// Whether the host has been read.
+    pub(super) fn is_ready(&self) -> bool {
+        self.was_ready || self.flights.page().last().is_some()
+    }
+
+    /// The same behind a door of its own.
+    pub fn behind(self, door: Arc<Door>) -> Self {
+        Self { door, ..self }
     }
 }
 
@@ -63,8 +100,9 @@ impl Server {
         site: watch::Receiver<Arc<Site>>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        if self.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
-            tracing::warn!("metrics are served to the network, without encryption and without a password");
+        let to_network = self.local_addrs().iter().any(|address| !address.ip().is_loopback());
+        if let Some(lacking) = site.borrow().door.lacks().filter(|_| to_network) {
+            tracing::warn!("metrics are served to the network, {lacking} (prometheus.web_config_file)");
         }
         let listeners: Vec<TcpListener> =
             self.listeners.into_iter().map(TcpListener::from_std).collect::<Result<_, _>>()?;
@@ -77,7 +115,7 @@ impl Server {
                 biased;
                 () = &mut shutdown => break,
                 Some(ended) = guests.tasks.join_next_with_id() => {
-                    guests.left(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                    guests.left(ended);
                     continue;
                 }
                 accepted = accept(&listeners) => accepted,
@@ -161,8 +199,9 @@ impl Guests {
     fn welcome(&mut self, stream: TcpStream, address: IpAddr) {
         if !self.has_room_for(address) {
             let farewells = self.tasks.len() - self.served.len();
-            if farewells < MAX_FAREWELLS {
-                self.tasks.spawn(turn_away(stream));
+            // Who expects a handshake takes a text for a broken one.
+            if farewells < MAX_FAREWELLS && !self.site.borrow().door.is_encrypted() {
+                self.tasks.spawn(turn_away(stream, FULL));
             }
             return;
         }
@@ -180,7 +219,7 @@ impl Guests {
         self.served.len() < self.limits.connections || self.dismiss_quietest(|_| true)
     }
 
-    /// Closes the connection that has been without a request longest; false where there is none such.
+    /// Closes the connection that has been quiet longest; false where there is none such.
     fn dismiss_quietest(&mut self, eligible: impl Fn(&Guest) -> bool) -> bool {
         let quiet = self.served.iter().filter(|(_, guest)| eligible(guest));
         let quietest = quiet
@@ -191,8 +230,11 @@ impl Guests {
         true
     }
 
-    fn left(&mut self, id: Id) {
-        self.served.remove(&id);
+    fn left(&mut self, ended: Result<(Id, ()), JoinError>) {
+        if ended.as_ref().is_err_and(JoinError::is_panic) {
+            self.site.borrow().stats.panicked("connection");
+        }
+        self.served.remove(&ended.map_or_else(|error| error.id(), |(id, ())| id));
     }
 
     async fn drain(mut self) {
@@ -205,9 +247,10 @@ impl Guests {
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+/// Answers a client without having read what it asks.
+pub(super) async fn turn_away(mut stream: TcpStream, text: &'static [u8]) {
     let farewell = async {
-        stream.write_all(FULL).await?;
+        stream.write_all(text).await?;
         stream.shutdown().await?;
         // The client's request must have come before the connection is closed, or it would reset it.
         stream.readable().await
@@ -235,7 +278,8 @@ mod tests {
     }
 
     fn guests(limits: Limits) -> Guests {
-        Guests::new(limits, watch::channel(Arc::new(fixture::site(&[], "web-1"))).1)
+        let site = watch::channel(Arc::new(fixture::site(&[], "web-1"))).1;
+        Guests::new(limits, site)
     }
 
     #[tokio::test]
