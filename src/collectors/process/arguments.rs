@@ -292,7 +292,7 @@ mod tests {
         );
         assert_eq!(shown(&"z".repeat(LOOKED_AT + 1)), HIDDEN);
         assert!(shown(&long).starts_with("x x x"));
-        assert_eq!(beginning(long[..LOOKED_AT].as_bytes()).len(), LOOKED_AT);
+        assert_eq!(beginning(&long.as_bytes()[..LOOKED_AT]).len(), LOOKED_AT);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn main() {
 mod tests {
     use super::*;
 
-    fn good(figures: Vec<Figure>) {
+    fn good(figures: &[Figure]) {
         let wrong: Vec<_> = figures.iter().filter(|figure| !figure.good).collect();
         let shown = wrong.iter().map(|f| format!("{}: {} and not {}", f.what, f.measured, f.promised));
         assert!(wrong.is_empty(), "{}", shown.collect::<Vec<_>>().join("\n"));
@@ -72,11 +72,11 @@ mod tests {
     #[test]
     fn no_mutated_file_makes_a_collector_panic_or_tell_nonsense() {
         // Time and memory of a build without optimization, beside other tests, say nothing.
-        good(mutated::run(2000).correctness());
+        good(&mutated::run(2000).correctness());
     }
 
     #[test]
     fn a_panic_in_any_collector_leaves_the_others_whole() {
-        good(panics::figures());
+        good(&panics::figures());
     }
 }

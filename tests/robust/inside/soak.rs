@@ -52,7 +52,7 @@ pub(super) fn figures(cycles: usize) -> Vec<Figure> {
     let after = state();
     vec![
         Figure::at_most(
-            &format!("in process: memory over {cycles} cycles"),
+            &format!("in process: {:.1} MiB, over {cycles} cycles", private() as f64 / f64::from(1 << 20)),
             MOST,
             slope(&memory),
             " B a cycle",
