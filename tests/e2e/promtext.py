@@ -14,7 +14,8 @@ class Page:
         self.help = {}
         # name to a list of (labels, value)
         self.samples = {}
-        for line in text.splitlines():
+        # A label may hold what Python also takes for the end of a line.
+        for line in text.split("\n"):
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ", 3)
                 self.types[name] = kind
