@@ -29,6 +29,8 @@ pub(super) struct Slot {
     problems: BTreeSet<&'static str>,
     /// Its last run took a good part of the cycle.
     dear: bool,
+    /// It was frugal then.
+    frugal: bool,
 }
 
 impl Slot {
@@ -36,20 +38,41 @@ impl Slot {
         let Planned { id, source, ceiling, collector } = planned;
         let (mut out, problems) = (collector, BTreeSet::new());
         let Some(old) = kept else {
-            return Self { id, source, collector: out, ceiling, last: None, problems, dear: false };
+            return Self {
+                id,
+                source,
+                collector: out,
+                ceiling,
+                last: None,
+                problems,
+                dear: false,
+                frugal: false,
+            };
         };
         // It goes on with all that it remembers; one that hangs comes back to it.
         out = out.or(old.collector);
-        Self { id, source, collector: out, ceiling, last: None, problems: old.problems, dear: old.dear }
+        Self {
+            id,
+            source,
+            collector: out,
+            ceiling,
+            last: None,
+            problems: old.problems,
+            dear: old.dear,
+            frugal: old.frugal,
+        }
     }
 
     fn name(&self) -> &'static str {
         self.source.spec.name
     }
 
-    /// The last reading, while it is younger than the collector's interval, or `rest` where it is dear.
-    fn still_good(&self, rest: Duration) -> Option<Arc<Reading>> {
-        let interval = if self.dear { rest.max(self.source.interval) } else { self.source.interval };
+    /// The last reading, while it is younger than the collector's interval, or that of the governor where it is dear.
+    fn still_good(&self, governor: &Governor) -> Option<Arc<Reading>> {
+        let mut interval = self.source.interval;
+        if self.dear && self.frugal == governor.frugal() {
+            interval = interval.max(governor.interval());
+        }
         self.last.clone().filter(|reading| reading.instant.elapsed() < interval)
     }
 }
@@ -165,13 +188,14 @@ impl Driver {
     /// Builds the queue of this cycle and gives it to the worker.
     fn hand_out(&mut self, shared: &Shared) -> Waiting {
         let mut jobs = VecDeque::with_capacity(self.slots.len());
-        let (start, rest) = (self.host.boot_time, self.governor.interval());
+        let start = self.host.boot_time;
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(reading) = slot.still_good(rest) {
+            if let Some(reading) = slot.still_good(&self.governor) {
                 shared.put(place, reading);
             } else if let Some(mut collector) = slot.collector.take() {
                 slot.last = None;
-                collector.be_frugal(self.governor.frugal());
+                slot.frugal = self.governor.frugal();
+                collector.be_frugal(slot.frugal);
                 let Slot { id, source, ceiling, .. } = slot;
                 let enabled = |metric: &_| source.enabled(metric);
                 let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);
