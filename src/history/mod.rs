@@ -173,6 +173,16 @@ impl View {
         self.points.iter().filter_map(known)
     }
 
+    /// As many points as there can be, by the line's key and the point's number.
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self, value: impl Fn(&str, usize) -> f64) {
+        let point = |number| {
+            let ago = SPACING * (CAPACITY - number) as u32;
+            Point { at: self.now - ago, values: std::array::from_fn(|place| value(LINES[place].key, number)) }
+        };
+        self.points = (0..CAPACITY).map(point).collect();
+    }
+
     /// The last value of a line, unless it is from long before the last point.
     pub fn last(&self, key: &str) -> Option<f64> {
         let newest = self.now.saturating_duration_since(self.points.last()?.at).as_secs_f64();

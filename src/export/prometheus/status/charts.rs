@@ -12,10 +12,12 @@ use super::plot::{self, HEIGHT, Values};
 struct Chart {
     id: &'static str,
     title: &'static str,
-    /// What its numbers are, for who hovers or listens.
+    /// What its numbers are, for who listens.
     about: &'static str,
     /// Key and label.
     lines: &'static [(&'static str, &'static str)],
+    /// The same of what is in the table only; bytes.
+    further: &'static [(&'static str, &'static str)],
     stacked: bool,
     unit: Unit,
     /// The end of the axis; none where it follows the values.
@@ -73,6 +75,7 @@ static CHARTS: [Chart; 6] = [
         title: "CPU",
         about: "Share of the time of all CPUs, by mode; what is left is idle",
         lines: &CPU,
+        further: &[],
         stacked: true,
         unit: Unit::Share,
         whole: Some(|_| Some(1.0)),
@@ -83,6 +86,7 @@ static CHARTS: [Chart; 6] = [
         title: "Memory",
         about: "Physical memory by state; what is left is free",
         lines: &[("memory.used", "used"), ("memory.buffers", "buffers"), ("memory.cached", "cached")],
+        further: &[("memory.free", "free")],
         stacked: true,
         unit: Unit::Bytes,
         whole: Some(|view| view.last("memory.limit")),
@@ -97,6 +101,7 @@ static CHARTS: [Chart; 6] = [
         title: "Pressure",
         about: "Share of the time in which some task waited for CPU, memory or I/O",
         lines: &PRESSURE,
+        further: &[],
         stacked: false,
         unit: Unit::Share,
         whole: None,
@@ -111,6 +116,7 @@ static CHARTS: [Chart; 6] = [
         title: "Disk traffic",
         about: "Bytes a second of all disks, without those that lie on others",
         lines: &[("disk.read", "read"), ("disk.write", "write")],
+        further: &[],
         stacked: false,
         unit: Unit::BytesPerSecond,
         whole: None,
@@ -121,6 +127,7 @@ static CHARTS: [Chart; 6] = [
         title: "Network traffic",
         about: "Bytes a second of all interfaces, without the loopback, bridges and others that lie on others",
         lines: &[("network.receive", "receive"), ("network.transmit", "transmit")],
+        further: &[],
         stacked: false,
         unit: Unit::BytesPerSecond,
         whole: None,
@@ -128,9 +135,10 @@ static CHARTS: [Chart; 6] = [
     },
     Chart {
         id: "own",
-        title: "hostmeter itself",
+        title: "Agent",
         about: "What the agent uses: share of one CPU, and resident memory",
         lines: &[("own.cpu", "CPU")],
+        further: &[("own.memory", "memory")],
         stacked: false,
         unit: Unit::Share,
         whole: None,
@@ -170,13 +178,13 @@ pub(super) fn write(live: &mut Live, view: &View) -> fmt::Result {
 
 impl Chart {
     fn write(&self, live: &mut Live, view: &View) -> fmt::Result {
-        let Self { id, title, about, .. } = self;
+        let Self { id, title, .. } = self;
         let lines: Vec<Values> = self.lines.iter().map(|(key, _)| view.line(key).collect()).collect();
         let drawn = if self.stacked { plot::stack(&lines) } else { lines };
         let highest = drawn.iter().flatten().map(|(_, value)| *value).fold(0.0, f64::max);
         let top = self.whole.and_then(|whole| whole(view)).unwrap_or_else(|| self.unit.top(highest));
         let headline = (self.headline)(view).filter(|text| !text.is_empty());
-        write!(live, "<figure class=\"{id}\"><figcaption><h3 title=\"{about}\">{title}</h3>")?;
+        write!(live, "<figure class=\"{id}\"><figcaption><h3>{title}</h3>")?;
         live.text("b", &format!("{id}.now"), "class=\"n\"", headline.as_deref().unwrap_or(NONE))?;
         live.write_str("</figcaption><div class=\"plot\"><div class=\"y\" aria-hidden=\"true\">")?;
         live.text("span", &format!("{id}.top"), "", self.unit.tick(top))?;
@@ -214,16 +222,15 @@ impl Chart {
         let Self { id, title, lines, unit, .. } = self;
         write!(live, "<table><caption class=\"heard\">{title}: now, and the highest of ten minutes</caption>")?;
         live.write_str(
-            "<thead><tr><td></td><th scope=\"col\">now</th><th scope=\"col\">highest</th></tr></thead><tbody>\n",
+            "<thead><tr><td></td><th>now</th><th>highest</th></tr></thead><tbody>\n",
         )?;
-        let own = [("own.memory", "memory")];
-        let further = own.iter().filter(|_| *id == "own").map(|line| (line, Unit::Bytes));
-        let rows = lines.iter().map(|line| (line, *unit)).chain(further);
+        let rows = lines.iter().map(|line| (line, *unit));
+        let rows = rows.chain(self.further.iter().map(|line| (line, Unit::Bytes)));
         for (place, ((key, label), unit)) in rows.enumerate() {
             let shown = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), |value| unit.show(value));
             // A key to the plot, for lines that are in it.
             let key_class = if place < lines.len() { place + 1 } else { 0 };
-            write!(live, "<tr><th scope=\"row\"><i class=\"k{key_class}\"></i>{label}</th>")?;
+            write!(live, "<tr><th><i class=\"k{key_class}\"></i>{label}</th>")?;
             live.text("td", key, "", shown(view.last(key)))?;
             live.text("td", &format!("{key}.max"), "", shown(view.highest(key)))?;
             live.write_str("</tr>\n")?;
@@ -236,9 +243,9 @@ impl Chart {
 pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
     live.write_str(
         "<h2 id=\"processes\">Top processes</h2>\n<div class=\"wide\"><table class=\"top\"><caption class=\"heard\">\
-         The processes that use most CPU, and among equals most memory</caption>\n<thead><tr><th scope=\"col\">Process</th>\
-         <th scope=\"col\" class=\"n\">PID</th><th scope=\"col\">Owner</th>\
-         <th scope=\"col\" class=\"n\" title=\"Share of all CPUs\">CPU</th><th scope=\"col\" class=\"n\">Memory</th></tr></thead>\n<tbody>\n",
+         The processes that use most CPU, and among equals most memory</caption>\n<thead><tr><th>Process</th>\
+         <th class=\"n\">PID</th><th class=\"more\">Owner</th>\
+         <th class=\"n\" title=\"Share of all CPUs\">CPU</th><th class=\"n\">Memory</th></tr></thead>\n<tbody>\n",
     )?;
     for place in 0..10 {
         let process = view.top.get(place);
@@ -246,9 +253,9 @@ pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
         live.element("tr", &format!("p{place}"), "", &[("class", &hidden)], None)?;
         let text = |shown: Option<String>| shown.unwrap_or_else(|| NONE.to_owned());
         let name = process.map(|process| process.name.clone());
-        live.text("th", &format!("p{place}n"), "scope=\"row\"", text(name))?;
+        live.text("th", &format!("p{place}n"), "", text(name))?;
         live.text("td", &format!("p{place}p"), "class=\"n\"", text(process.and_then(|p| p.pid.clone())))?;
-        live.text("td", &format!("p{place}o"), "", text(process.and_then(|p| p.owner.clone())))?;
+        live.text("td", &format!("p{place}o"), "class=\"more\"", text(process.and_then(|p| p.owner.clone())))?;
         let cpu = process.and_then(|process| process.cpu).map(percent);
         live.text("td", &format!("p{place}c"), "class=\"n\"", text(cpu))?;
         let memory = process.and_then(|process| process.memory).map(|memory| bytes(memory as u64));
@@ -268,7 +275,7 @@ mod tests {
 
     #[test]
     fn every_line_that_is_drawn_is_kept() {
-        for (key, _) in CHARTS.iter().flat_map(|chart| chart.lines) {
+        for (key, _) in CHARTS.iter().flat_map(|chart| chart.lines.iter().chain(chart.further)) {
             assert!(LINES.iter().any(|line| line.key == *key), "{key}");
         }
     }

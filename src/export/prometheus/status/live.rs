@@ -25,7 +25,7 @@ impl Write for Live {
 }
 
 impl Live {
-    /// An element whose text moves, with `fixed` as further attributes.
+    /// An element whose text moves, with `fixed` as further attributes. Keys need no quotes.
     pub(super) fn text(&mut self, tag: &str, key: &str, fixed: &str, text: impl Display) -> fmt::Result {
         self.element(tag, key, fixed, &[], Some(&text))
     }
@@ -40,7 +40,7 @@ impl Live {
         text: Option<&dyn Display>,
     ) -> fmt::Result {
         let mut part = Map::new();
-        write!(self.html, "<{tag} data-l=\"{key}\"")?;
+        write!(self.html, "<{tag} data-l={key}")?;
         if !fixed.is_empty() {
             write!(self.html, " {fixed}")?;
         }
@@ -77,8 +77,8 @@ mod tests {
         live.element("path", "b", "", &[("d", &"M0 1"), ("class", &"\"x\"")], None).unwrap();
         assert_eq!(
             live.html,
-            "<td data-l=\"a\" class=\"n\">&lt;b&gt;\u{fffd}&amp;</td>\
-             <path data-l=\"b\" d=\"M0 1\" class=\"&quot;x&quot;\">"
+            "<td data-l=a class=\"n\">&lt;b&gt;\u{fffd}&amp;</td>\
+             <path data-l=b d=\"M0 1\" class=\"&quot;x&quot;\">"
         );
         let parts = serde_json::json!({
             "a": {"text": "<b>\u{fffd}&"},

@@ -88,9 +88,9 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
     live.write_str(
         "<h2 id=\"collectors\">Collectors</h2>\n<div class=\"wide\"><table class=\"collectors\">\
          <caption class=\"heard\">Each collector, its last run and its last problem</caption>\n\
-         <thead><tr><th scope=\"col\">Collector</th><th scope=\"col\">State</th><th scope=\"col\" class=\"n\">Points</th>\
-         <th scope=\"col\" class=\"n\">Took</th><th scope=\"col\" class=\"n more\">Last success</th>\
-         <th scope=\"col\" class=\"more\">Errors so far</th></tr></thead>\n<tbody>\n",
+         <thead><tr><th>Collector</th><th>State</th><th class=\"n\">Points</th>\
+         <th class=\"n\">Took</th><th class=\"n more\">Last success</th>\
+         <th class=\"more\">Errors so far</th></tr></thead>\n<tbody>\n",
     )?;
     let mut kinds = Vec::new();
     for (spec, state) in states {
@@ -98,7 +98,7 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
         let name = spec.name;
         let key = |what: &str| format!("c.{name}.{what}");
         let about = Text(spec.about);
-        write!(live, "<tr><th scope=\"row\" title=\"{about}\">{name}</th><td>")?;
+        write!(live, "<tr><th title=\"{about}\">{name}</th><td>")?;
         let class = format!("state {class}");
         live.element("span", &key("state"), "", &[("class", &class)], Some(&words))?;
         let ran = counts.collectors.get(name);
@@ -149,7 +149,7 @@ pub(super) fn otlp(live: &mut Live, export: &ExportStats) -> fmt::Result {
     let (usage, limit) = (bytes(queue.usage), bytes(queue.limit));
     let requests = if queue.batches == 1 { "request" } else { "requests" };
     let place = if queue.durable { "on disk" } else { "in memory" };
-    live.write_str("<tr><th scope=\"row\" class=\"key\">Queue</th><td>")?;
+    live.write_str("<tr><th class=\"key\">Queue</th><td>")?;
     let text = format!("{usage} of {limit} {place}: {} {requests}, {} points{oldest}", queue.batches, queue.points);
     live.text("span", "otlp.queue", "", text)?;
     let moving: [(&str, &dyn Display); 2] = [("max", &queue.limit), ("value", &queue.usage)];
@@ -212,27 +212,26 @@ pub(super) fn metrics(out: &mut Live, states: &[(&Spec, State)], page: &Page) ->
         write!(
             out,
             "<details><summary><b>{}</b>: {} <span class=\"soft\">({all} series)</span> \
-             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\"><caption class=\"heard\">Metrics of {}</caption>\n<thead><tr><th scope=\"col\">Metric</th>\
-             <th scope=\"col\">On /metrics</th><th scope=\"col\">From</th><th scope=\"col\" class=\"n\">Series</th></tr></thead>\n<tbody>\n",
+             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\"><caption class=\"heard\">Metrics of {}</caption>\n<thead><tr><th>Metric</th>\
+             <th>On /metrics</th><th>From</th><th class=\"n\">Series</th></tr></thead>\n<tbody>\n",
             spec.name,
             Text(spec.about),
             spec.name,
         )?;
-        for metric in spec.metrics {
-            let shown = match (page.wants(metric), series(metric.name)) {
-                (false, _) => "off".to_owned(),
-                (true, 0) => "none now".to_owned(),
-                (true, series) => series.to_string(),
-            };
-            // A hundred rows: without the end tags that HTML does not need.
-            writeln!(
-                out,
-                "<tr><td>{}<p>{}<td>{}<td>{}<td>{shown}",
-                metric.name,
-                Text(metric.description),
-                names::name(metric),
-                Text(metric.source),
-            )?;
+        for group in spec.metrics.chunk_by(|one, other| one.source == other.source) {
+            for (number, metric) in group.iter().enumerate() {
+                // A hundred rows: without the end tags that HTML does not need, and each source once.
+                let (name, about) = (metric.name, Text(metric.description));
+                write!(out, "<tr><td>{name}<p>{about}<td>{}", names::name(metric))?;
+                if number == 0 {
+                    write!(out, "<td rowspan=\"{}\">{}", group.len(), Text(metric.source))?;
+                }
+                match (page.wants(metric), series(metric.name)) {
+                    (false, _) => out.write_str("<td>off\n")?,
+                    (true, 0) => out.write_str("<td>none now\n")?,
+                    (true, series) => writeln!(out, "<td>{series}")?,
+                }
+            }
         }
         out.write_str("</tbody></table></div></details>\n")?;
     }
@@ -249,7 +248,7 @@ pub(super) fn resource(live: &mut Live, site: &Site) -> fmt::Result {
         let (name, value) = (Text(name), Text(value));
         writeln!(
             live,
-            "<tr><th scope=\"row\" class=\"key\"><code>{name}</code></th><td><code>{value}</code></td></tr>"
+            "<tr><th class=\"key\"><code>{name}</code></th><td><code>{value}</code></td></tr>"
         )?;
     }
     live.write_str("</tbody></table></div>\n")
@@ -261,7 +260,7 @@ fn table(live: &mut Live, caption: &str) -> fmt::Result {
 
 /// A row of a name and what it is.
 fn row(live: &mut Live, key: &str, name: &str, value: impl Display) -> fmt::Result {
-    write!(live, "<tr><th scope=\"row\" class=\"key\">{name}</th>")?;
+    write!(live, "<tr><th class=\"key\">{name}</th>")?;
     live.text("td", key, "", value)?;
     live.write_str("</tr>\n")
 }
