@@ -48,7 +48,9 @@ impl Growth {
 
     fn amounts(&mut self, lines: &[Line], reading: &Reading, series: &Series, values: &mut [f64]) {
         // A reading that was told before is no news: a collector may have an interval of its own.
-        if self.exchange(lines[0].metric, reading.instant, Vec::new()).is_some_and(|(passed, _)| passed.is_zero())
+        if self
+            .exchange(lines[0].metric, reading.instant, Vec::new())
+            .is_some_and(|(passed, _)| passed.is_zero())
         {
             return;
         }
@@ -65,7 +67,9 @@ impl Growth {
         let counters = if share { by_value(series) } else { by_device(series) };
         let Some(counters) = counters else { return };
         let remembered = counters.iter().map(|counter| (counter.key, counter.now)).collect();
-        let Some((passed, before)) = self.exchange(lines[0].metric, reading.instant, remembered) else { return };
+        let Some((passed, before)) = self.exchange(lines[0].metric, reading.instant, remembered) else {
+            return;
+        };
         if passed.is_zero() || passed > GAP {
             return;
         }
@@ -79,7 +83,8 @@ impl Growth {
         let whole: f64 = steps.iter().map(|(_, step)| step.max(0.0)).sum();
         let unit = if share { whole } else { passed.as_secs_f64() };
         for (line, value) in lines.iter().zip(values) {
-            let mut of_line = steps.iter().filter(|(counter, _)| counter.values.contains(&line.value)).peekable();
+            let mut of_line =
+                steps.iter().filter(|(counter, _)| counter.values.contains(&line.value)).peekable();
             if of_line.peek().is_none() || unit <= 0.0 {
                 continue;
             }

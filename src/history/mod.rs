@@ -178,7 +178,8 @@ impl View {
     pub(crate) fn fill(&mut self, value: impl Fn(&str, usize) -> f64) {
         let point = |number| {
             let ago = SPACING * (CAPACITY - number) as u32;
-            Point { at: self.now - ago, values: std::array::from_fn(|place| value(LINES[place].key, number)) }
+            let at = self.now.checked_sub(ago).unwrap_or(self.now);
+            Point { at, values: std::array::from_fn(|place| value(LINES[place].key, number)) }
         };
         self.points = (0..CAPACITY).map(point).collect();
     }

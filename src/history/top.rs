@@ -45,8 +45,15 @@ pub(super) fn processes(snapshot: &Snapshot) -> Vec<Process> {
     let process = |(place, cpu, memory): (usize, Option<f64>, Option<f64>)| {
         let entity = &reading.entities[place];
         let known = |name| Some(attribute(entity, name)).filter(|text| !text.is_empty());
-        let name = known("process.executable.name").or_else(|| Some(entity.attributes.first()?.1.to_string()));
-        Process { name: name.unwrap_or_default(), pid: known("process.pid"), owner: known("process.owner"), cpu, memory }
+        let name =
+            known("process.executable.name").or_else(|| Some(entity.attributes.first()?.1.to_string()));
+        Process {
+            name: name.unwrap_or_default(),
+            pid: known("process.pid"),
+            owner: known("process.owner"),
+            cpu,
+            memory,
+        }
     };
     used.into_iter().map(process).collect()
 }

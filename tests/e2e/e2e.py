@@ -16,6 +16,7 @@ import checks_endpoint
 import checks_faults
 import checks_input
 import checks_late
+import checks_page
 import checks_processes
 import checks_promtool
 import checks_roads
@@ -33,6 +34,7 @@ GROUPS = {
     "scope": checks_scope.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
+    "page": checks_page.run,
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,

@@ -162,8 +162,14 @@ fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &Vi
         Text(host),
         env!("CARGO_PKG_VERSION"),
     )?;
-    live.text("span", "up", "", format_args!(", up {}", span(site.stats.start.elapsed().unwrap_or_default())))?;
-    let uptime = view.last("host.uptime").map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    live.text(
+        "span",
+        "up",
+        "",
+        format_args!(", up {}", span(site.stats.start.elapsed().unwrap_or_default())),
+    )?;
+    let uptime =
+        view.last("host.uptime").map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
     let uptime = uptime.map(|uptime| format!("; the host, {}", span(uptime))).unwrap_or_default();
     live.text("span", "host.up", "", uptime)?;
     live.write_str(

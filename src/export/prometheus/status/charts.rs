@@ -213,17 +213,19 @@ impl Chart {
     fn spoken(&self, view: &View, headline: Option<&str>) -> impl Display {
         let Self { title, about, .. } = self;
         let now = headline.unwrap_or("not known yet");
-        let minutes = self.lines.iter().filter_map(|(key, _)| Some(view.line(key).next()?.0)).fold(0.0, f64::max);
+        let minutes =
+            self.lines.iter().filter_map(|(key, _)| Some(view.line(key).next()?.0)).fold(0.0, f64::max);
         let minutes = (minutes / 60.0).ceil().min(10.0);
         format!("{title} over the last {minutes} minutes. {about}. Now: {now}.")
     }
 
     fn table(&self, live: &mut Live, view: &View) -> fmt::Result {
-        let Self { id, title, lines, unit, .. } = self;
-        write!(live, "<table><caption class=\"heard\">{title}: now, and the highest of ten minutes</caption>")?;
-        live.write_str(
-            "<thead><tr><td></td><th>now</th><th>highest</th></tr></thead><tbody>\n",
+        let Self { title, lines, unit, .. } = self;
+        write!(
+            live,
+            "<table><caption class=\"heard\">{title}: now, and the highest of ten minutes</caption>"
         )?;
+        live.write_str("<thead><tr><td></td><th>now</th><th>highest</th></tr></thead><tbody>\n")?;
         let rows = lines.iter().map(|line| (line, *unit));
         let rows = rows.chain(self.further.iter().map(|line| (line, Unit::Bytes)));
         for (place, ((key, label), unit)) in rows.enumerate() {
@@ -255,7 +257,12 @@ pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
         let name = process.map(|process| process.name.clone());
         live.text("th", &format!("p{place}n"), "", text(name))?;
         live.text("td", &format!("p{place}p"), "class=\"n\"", text(process.and_then(|p| p.pid.clone())))?;
-        live.text("td", &format!("p{place}o"), "class=\"more\"", text(process.and_then(|p| p.owner.clone())))?;
+        live.text(
+            "td",
+            &format!("p{place}o"),
+            "class=\"more\"",
+            text(process.and_then(|p| p.owner.clone())),
+        )?;
         let cpu = process.and_then(|process| process.cpu).map(percent);
         live.text("td", &format!("p{place}c"), "class=\"n\"", text(cpu))?;
         let memory = process.and_then(|process| process.memory).map(|memory| bytes(memory as u64));

@@ -5,9 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::collectors::ALL;
+use crate::collectors::{ALL, Spec};
 use crate::export::prometheus::server::Site;
-use crate::history::LINES;
+use crate::history::{LINES, Process};
 use crate::stats::{Counts, ExportStats};
 
 use super::{State, render as page, run};
@@ -19,7 +19,7 @@ pub(super) fn render(site: &Site) -> String {
     let counts = site.stats.read();
     let values: Map<String, Value> =
         LINES.iter().map(|line| (line.key.to_owned(), view.last(line.key).into())).collect();
-    let top = |process: &crate::history::Process| {
+    let top = |process: &Process| {
         json!({"name": process.name, "pid": process.pid, "owner": process.owner, "cpu": process.cpu,
                "memory": process.memory})
     };
@@ -42,15 +42,15 @@ pub(super) fn render(site: &Site) -> String {
 }
 
 fn collectors(site: &Site, counts: &Counts) -> Value {
-    let collector = |spec: &&'static crate::collectors::Spec| {
-        let stats = counts.collectors.get(spec.name);
-        let state = State::of(spec, site.flights.page(), stats);
+    let collector = |spec: &&'static Spec| {
+        let ran = counts.collectors.get(spec.name);
+        let state = State::of(spec, site.flights.page(), ran);
         let value = json!({
             "state": state.word(),
-            "seconds": stats.map(|stats| stats.duration.as_secs_f64()),
-            "points": stats.map(|stats| stats.points),
-            "errors": stats.map(|stats| &stats.errors),
-            "problem": stats.and_then(|stats| stats.problem.as_deref()),
+            "seconds": ran.map(|ran| ran.duration.as_secs_f64()),
+            "points": ran.map(|ran| ran.points),
+            "errors": ran.map(|ran| &ran.errors),
+            "problem": ran.and_then(|ran| ran.problem.as_deref()),
         });
         (spec.name.to_owned(), value)
     };

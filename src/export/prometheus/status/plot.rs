@@ -59,7 +59,8 @@ fn begin(path: &mut String, run: &[(f64, f64)], top: f64) -> (i64, i64) {
             continue;
         }
         // Steps are shorter than places, and taken between rounded places they do not drift.
-        let _ = write!(path, "l{}{}{}", next.0 - pen.0, if next.1 < pen.1 { "" } else { " " }, next.1 - pen.1);
+        let _ =
+            write!(path, "l{}{}{}", next.0 - pen.0, if next.1 < pen.1 { "" } else { " " }, next.1 - pen.1);
         pen = next;
     }
     start
@@ -88,7 +89,8 @@ pub(super) fn top(highest: f64, least: f64, thousand: f64) -> f64 {
     while wanted > 500.0 * unit && unit < 1e24 {
         unit *= thousand;
     }
-    let steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1024.0];
+    let steps =
+        [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1024.0];
     steps.into_iter().map(|step| step * unit).find(|top| *top >= wanted).unwrap_or(wanted)
 }
 
@@ -116,10 +118,10 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_number_that_people_like() {
-        let bytes = |highest| top(highest, 1024.0, 1024.0) / 1024.0;
-        assert_eq!([0.0, f64::NAN, 1500.0, 600.0 * 1024.0].map(bytes), [1.0, 1.0, 2.0, 1024.0]);
-        let shares = [0.0, 0.011, 0.3, 1.0, 1.2].map(|highest| top(highest, 0.05, 1000.0));
-        assert_eq!(shares, [0.05, 0.05, 0.5, 1.0, 2.0]);
+        let kibibytes = |highest| (top(highest, 1024.0, 1024.0) / 1024.0) as u64;
+        assert_eq!([0.0, f64::NAN, 1500.0, 600.0 * 1024.0].map(kibibytes), [1, 1, 2, 1024]);
+        let percent = |highest| (top(highest, 0.05, 1000.0) * 100.0).round() as u64;
+        assert_eq!([0.0, 0.011, 0.3, 1.0, 1.2].map(percent), [5, 5, 50, 100, 200]);
     }
 
     proptest! {

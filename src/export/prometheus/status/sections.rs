@@ -62,7 +62,10 @@ impl Verdict {
             bold.push("The changed configuration was refused.".to_owned());
         }
         let rest = match &export.queue {
-            Some(queue) if waiting => format!("OTLP: {}; {} wait.", export.state, bytes(queue.usage)),
+            Some(queue) if waiting => {
+                bold.push(format!("OTLP is {}.", export.state));
+                format!("{} wait ({} points).", bytes(queue.usage), queue.points)
+            }
             Some(_) => format!("OTLP: {}.", export.state),
             None => "OTLP is off; metrics leave by /metrics only.".to_owned(),
         };
@@ -150,7 +153,8 @@ pub(super) fn otlp(live: &mut Live, export: &ExportStats) -> fmt::Result {
     let requests = if queue.batches == 1 { "request" } else { "requests" };
     let place = if queue.durable { "on disk" } else { "in memory" };
     live.write_str("<tr><th class=\"key\">Queue</th><td>")?;
-    let text = format!("{usage} of {limit} {place}: {} {requests}, {} points{oldest}", queue.batches, queue.points);
+    let text =
+        format!("{usage} of {limit} {place}: {} {requests}, {} points{oldest}", queue.batches, queue.points);
     live.text("span", "otlp.queue", "", text)?;
     let moving: [(&str, &dyn Display); 2] = [("max", &queue.limit), ("value", &queue.usage)];
     live.element("meter", "otlp.meter", "min=\"0\" aria-label=\"How full the queue is\"", &moving, None)?;
@@ -183,7 +187,9 @@ pub(super) fn agent(live: &mut Live, site: &Site, counts: &Counts, view: &View) 
     row(live, "agent.series", "Series on the last /metrics", series)?;
     let reload = match counts.reload {
         Some(reload) if reload.successful => format!("in use since {}", ago(reload.at)),
-        Some(reload) => format!("the last one was refused, the log says why; in use is the one from {}", ago(reload.at)),
+        Some(reload) => {
+            format!("the last one was refused, the log says why; in use is the one from {}", ago(reload.at))
+        }
         None => "in use".to_owned(),
     };
     row(live, "agent.configuration", "Configuration", reload)?;
@@ -246,10 +252,7 @@ pub(super) fn resource(live: &mut Live, site: &Site) -> fmt::Result {
     table(live, "The resource")?;
     for (name, value) in site.resource.iter() {
         let (name, value) = (Text(name), Text(value));
-        writeln!(
-            live,
-            "<tr><th class=\"key\"><code>{name}</code></th><td><code>{value}</code></td></tr>"
-        )?;
+        writeln!(live, "<tr><th class=\"key\"><code>{name}</code></th><td><code>{value}</code></td></tr>")?;
     }
     live.write_str("</tbody></table></div>\n")
 }

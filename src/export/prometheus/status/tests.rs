@@ -93,7 +93,7 @@ fn text(html: &str) -> String {
 fn every_collector_says_how_it_is_and_what_helps() {
     let shown = text(&page(troubled));
     for expected in [
-        "Not collected: failing. Collected in part: partly. OTLP: waiting: connection refused; 35.2 KiB wait.",
+        "Not collected: failing. Collected in part: partly. OTLP is waiting: connection refused. 35.2 KiB wait (20460 points).",
         "good ✓ good 2",
         "partly ! in part proc/1/io: permission denied 0",
         "failing ✗ failing &lt;/code&gt;&lt;script&gt;: no answer within 1000 ms 0",
@@ -173,14 +173,10 @@ async fn who_looks_has_the_host_read_and_waits_for_it_a_little_only() {
     for (wait, cycles) in [(0, 1), (1000, 2), (0, 2), (1000, 2)] {
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let began = std::time::Instant::now();
-        page_of(&site).await;
+        super::page(&site).await;
         assert!(began.elapsed() < PATIENCE + Duration::from_millis(200));
         assert_eq!(sampler.cycles(), cycles, "after {wait} ms");
     }
-}
-
-async fn page_of(site: &Site) -> String {
-    super::page(site).await
 }
 
 /// Every metric there is, and ten minutes of a host whose numbers never stand still.
@@ -200,7 +196,7 @@ fn the_whole_page_is_small() {
     });
     let mut live = Live::default();
     write(&mut live, &site, ALL, &site.stats.read(), &view).unwrap();
-    let size = live.html.len();
-    assert!(size < 60_000, "{size} bytes");
+    let bytes = live.html.len();
+    assert!(bytes < 60_000, "{bytes} bytes");
     assert!(!live.html.contains("NaN") && !live.html.contains(">inf"), "{}", live.html);
 }
