@@ -156,7 +156,7 @@ fn is_of(point: &Point, line: &Line) -> bool {
     line.value.is_empty() || point.attributes.iter().any(|(_, text)| str(text) == Some(line.value))
 }
 
-fn str(text: &Text) -> Option<&str> {
+pub(super) fn str(text: &Text) -> Option<&str> {
     match text {
         Text::Static(text) => Some(text),
         Text::Shared(text) => Some(text),

@@ -2,7 +2,7 @@
 
 use crate::metric::{Entity, Series, Snapshot};
 
-use super::growth::find;
+use super::growth::{find, str};
 
 /// How many are kept.
 const KEPT: usize = 10;
@@ -39,7 +39,7 @@ pub(super) fn processes(snapshot: &Snapshot) -> Vec<Process> {
         sum(series, &mut used, |entry| &mut entry.2);
     }
     let rank = |value: Option<f64>| value.unwrap_or(-1.0);
-    used.retain(|(place, ..)| attribute(&reading.entities[*place], "process.executable.name") != "_other");
+    used.retain(|(place, ..)| !is_remainder(&reading.entities[*place]));
     used.sort_by(|a, b| rank(b.1).total_cmp(&rank(a.1)).then(rank(b.2).total_cmp(&rank(a.2))));
     used.truncate(KEPT);
     let process = |(place, cpu, memory): (usize, Option<f64>, Option<f64>)| {
@@ -56,6 +56,10 @@ pub(super) fn processes(snapshot: &Snapshot) -> Vec<Process> {
         }
     };
     used.into_iter().map(process).collect()
+}
+
+fn is_remainder(entity: &Entity) -> bool {
+    entity.attributes.iter().any(|(_, text)| str(text) == Some("_other"))
 }
 
 type Entry = (usize, Option<f64>, Option<f64>);

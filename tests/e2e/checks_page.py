@@ -9,6 +9,7 @@ import urllib.request
 import catalogue
 from chromium import Chromium
 from components import Agent, free_port
+from promtext import Page
 from report import wait_for
 
 TICK = 0.01
@@ -30,14 +31,16 @@ def run(report, directory, _):
         with report.check("page: its data says what /metrics says") as check:
             data(check, agent, metrics)
         with Chromium(directory) as browser:
-            with report.check("page: what is shown is what /metrics says") as check:
-                shown(check, agent, browser, metrics)
+            with report.check("page: a queue that waits is said first, and the page is small") as check:
+                waits(check, agent, browser)
             with report.check("page: after 12 s it has moved, and the browser has nothing to complain of") as check:
                 moved(check, browser)
             with report.check("page: a screen reader gets every number") as check:
                 heard(check, browser)
             with report.check("page: an agent that is gone is told of") as check:
                 gone(check, agent, browser)
+    with report.check("page: what is shown is what /metrics says") as check:
+        shown(check, directory / "shown", metrics)
     for name, width in WIDTHS.items():
         for dark in (False, True):
             with report.check(f"page: {name}, {'dark' if dark else 'light'}") as check:
@@ -121,13 +124,38 @@ def human(value):
         value /= 1024
 
 
-def shown(check, agent, browser, metrics):
-    time.sleep(5)
+# When the page has just been written anew: its texts, and /metrics of the same reading.
+NOW = """new Promise(done => new MutationObserver(async (_, observer) => {
+  observer.disconnect();
+  const answer = await fetch('metrics');
+  const page = await answer.text();
+  const texts = [...document.querySelectorAll('[data-l]')].map(e => [e.dataset.l, e.textContent]);
+  done({page, texts: Object.fromEntries(texts)});
+}).observe(document.querySelector('[data-l="up"]'), {childList: true}))"""
+
+
+def shown(check, directory, metrics):
+    with Agent(directory) as agent, Chromium(directory) as browser:
+        agent.start()
+        browser.open(f"http://127.0.0.1:{agent.port}/")
+        # The first two follow each other sooner than readings do.
+        for _ in range(3):
+            now = browser.value(NOW)
+        page, texts = Page(now["page"]), now["texts"]
+        name = {key: metric.prometheus for key, metric in metrics.items()}
+        for state in ("used", "free", "buffers", "cached"):
+            value = page.sum(name["system.memory.usage"], system_memory_state=state)
+            check.same(f"memory {state}", texts[f"memory.{state}"], human(value))
+        for place in range(10):
+            for labels, value in page.select(name["process.memory.usage"], process_pid=texts[f"p{place}p"]):
+                check.same(f"process {place}", (texts[f"p{place}n"], texts[f"p{place}m"]),
+                           (labels["process_executable_name"], human(value)))
+                cpu = page.select(name["process.cpu.utilization"], process_pid=texts[f"p{place}p"])
+                check.same(f"CPU of {place}", texts[f"p{place}c"], f"{100 * sum(v for _, v in cpu):.1f} %" if cpu else NONE)
+
+
+def waits(check, agent, browser):
     browser.open(f"http://127.0.0.1:{agent.port}/")
-    page = agent.page()
-    for state in ("used", "free", "buffers", "cached"):
-        value = page.sum(metrics["system.memory.usage"].prometheus, system_memory_state=state)
-        check.same(f"memory {state}", text(browser, f"memory.{state}"), human(value))
     check.that("OTLP is waiting" in text(browser, "verdict.bold"), text(browser, "verdict.bold"))
     check.same("class of the verdict", browser.value("document.querySelector('.verdict').classList.contains('good')"), False)
     size = len(agent.get("/")[1].encode())

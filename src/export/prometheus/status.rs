@@ -170,7 +170,7 @@ fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &Vi
     )?;
     let uptime =
         view.last("host.uptime").map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    let uptime = uptime.map(|uptime| format!("; the host, {}", span(uptime))).unwrap_or_default();
+    let uptime = uptime.map(|uptime| format!("; host up {}", span(uptime))).unwrap_or_default();
     live.text("span", "host.up", "", uptime)?;
     live.write_str(
         "</p><nav aria-label=\"Pages\"><a href=\"metrics\">/metrics</a> <a href=\"-/status.json\">/-/status.json</a> \
