@@ -11,6 +11,7 @@
 //! - 1 [`systemd`]: what a service manager is told.
 //! - 2 [`supervise`]: a task that panics is begun again.
 //! - 2 [`config`]: what the user said.
+//! - 2 [`history`]: the last ten minutes in a few numbers, for the status page.
 //! - 3 [`collectors`]: one file per source of metrics.
 //! - 4 [`sampler`]: runs the collectors with a deadline and shares one fresh snapshot.
 //! - 5 [`dialect`]: other names for the same readings.
@@ -28,6 +29,7 @@ pub mod config;
 pub mod confine;
 pub mod dialect;
 pub mod export;
+pub mod history;
 pub mod host;
 pub mod instruments;
 pub mod lane;

@@ -68,6 +68,8 @@ pub struct QueueStats {
     pub points: u64,
     /// When the oldest waiting request was queued.
     pub oldest: Option<SystemTime>,
+    /// Whether it has a directory, so that what waits survives the agent.
+    pub durable: bool,
 }
 
 /// The state of the OTLP road.
@@ -83,6 +85,8 @@ pub struct ExportStats {
     pub duration: Option<Duration>,
     /// The queue; none while OTLP is off.
     pub queue: Option<QueueStats>,
+    /// Where to; empty while OTLP is off.
+    pub target: String,
     /// One sentence on the connection, for the status page: `delivering`, `waiting: connection refused`.
     pub state: String,
 }

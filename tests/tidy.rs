@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("systemd", 1),
     ("supervise", 2),
     ("config", 2),
+    ("history", 2),
     ("collectors", 3),
     ("sampler", 4),
     ("dialect", 5),

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use ::config::ConfigError;
 
 use crate::collectors::{Collector, Context, Section, Spec};
+use crate::history::History;
 use crate::host::Host;
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::stats::Stats;
@@ -97,6 +98,7 @@ struct Engine {
     shared: Arc<Shared>,
     host: Arc<Host>,
     stats: Arc<Stats>,
+    history: Arc<History>,
 }
 
 impl Drop for Engine {
@@ -135,16 +137,18 @@ impl Sampler {
     /// Builds the collectors and starts the thread that drives them.
     pub fn start(host: Arc<Host>, sources: Vec<Source>, stats: Arc<Stats>) -> Result<Self, ConfigError> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let engine = Arc::new(Engine { shared, host, stats });
+        let engine = Arc::new(Engine { shared, host, stats, history: Arc::default() });
         let first = Self::make(engine, sources, &[], 0, 1)?;
-        let Engine { shared, host, stats } = &*first.engine;
+        let Engine { shared, host, stats, history } = &*first.engine;
         let mut driver = cycle::Driver::new(Arc::clone(host), Arc::clone(stats));
-        let theirs = Arc::clone(shared);
+        let (theirs, history) = (Arc::clone(shared), Arc::clone(history));
         std::thread::Builder::new()
             .name("sampler".to_owned())
             .spawn(move || {
                 while theirs.await_request() {
                     driver.run(&theirs);
+                    // Whoever waits for the snapshot has it already.
+                    history.take(&theirs.complete());
                 }
             })
             .map_err(|e| ConfigError::Foreign(Box::new(e)))?;
@@ -204,6 +208,20 @@ impl Sampler {
         &self.engine.host
     }
 
+    /// What the host did of late, by the snapshots that were taken.
+    pub fn history(&self) -> &Arc<History> {
+        &self.engine.history
+    }
+
+    /// Has the host read anew, without waiting for it.
+    pub fn ask(&self) {
+        let mut state = self.engine.shared.lock();
+        if !state.running {
+            state.requested = true;
+            self.engine.shared.changed.notify_all();
+        }
+    }
+
     /// Every metric that is collected.
     pub fn wanted(&self) -> &[Wanted] {
         &self.wanted
@@ -252,6 +270,10 @@ impl Sampler {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complete(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.lock().complete)
     }
 
     /// Waits until somebody asks; false when the sampler is gone.

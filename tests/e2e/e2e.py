@@ -18,6 +18,7 @@ import checks_faults
 import checks_formats
 import checks_input
 import checks_late
+import checks_page
 import checks_processes
 import checks_promtool
 import checks_roads
@@ -38,6 +39,7 @@ GROUPS = {
     "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
+    "page": checks_page.run,
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,

@@ -1,6 +1,6 @@
 """The queue's directory, seen by somebody else: what it takes, what lies in it, and what the agent says of it."""
 
-import re
+import json
 import struct
 import subprocess
 import threading
@@ -82,14 +82,11 @@ class Books:
 
 
 def books(subject):
-    _, text = subject.get("/")
-    waiting = re.search(r">Queue</th><td>[^<]*?([0-9]+) points", text)
-    collected = re.search(r">Points collected</th><td>([0-9]+)", text)
-    gone = re.findall(r">Points (delivered|dropped|rejected)</th><td>([0-9]+)(?:: ([a-z ]+))?", text)
-    of = {(outcome, reason): int(points) for outcome, points, reason in gone}
-    return Books(int(collected[1]), int(waiting[1]), of.get(("delivered", ""), 0),
-                 {reason: points for (outcome, reason), points in of.items() if outcome == "dropped"},
-                 sum(points for (outcome, _), points in of.items() if outcome == "rejected"))
+    _, text = subject.get("/-/status.json")
+    otlp = json.loads(text)["otlp"]
+    return Books(otlp["collected"], otlp["queue"]["points"], otlp["delivered"],
+                 {reason.replace("_", " "): points for reason, points in otlp["dropped"].items()},
+                 sum(otlp["rejected"].values()))
 
 
 class Auditor:

@@ -85,6 +85,8 @@ impl<S: Source> Pusher<S> {
             phase.send_replace(Phase::Leave);
             before = Some((sending, sent));
         }
+        let target = next.as_ref().map(|(_, settings)| settings.target.name());
+        self.stats.lock().export.target = target.unwrap_or_default();
         let Some((source, settings)) = next else {
             self.leaving = before;
             return;

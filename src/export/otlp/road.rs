@@ -199,6 +199,7 @@ fn book(counts: &mut Counts, queue: &Queue, now: Moment) {
         batches: usage.batches,
         points: usage.points,
         oldest: usage.oldest,
+        durable: queue.is_durable(),
     });
 }
 

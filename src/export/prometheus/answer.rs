@@ -1,4 +1,4 @@
-//! What is answered: six fixed paths, three methods, no parameters.
+//! What is answered: seven fixed paths, three methods, no parameters.
 //!
 //! Nothing of a request comes back in an answer or in a metric, and nothing in it makes work but the page
 //! itself, which all share.
@@ -18,6 +18,7 @@ use super::status;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// What Prometheus says of its patience, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
@@ -33,13 +34,8 @@ const MARGIN: f64 = 0.5;
 const BUDGETS: (f64, f64) = (0.1, 9.0);
 
 /// Against a browser that is led here by a hostile page: guess no type, load nothing, be framed by nobody.
-const SECURITY: [(HeaderName, &str); 5] = [
+const SECURITY: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'",
-    ),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
@@ -58,7 +54,7 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>, local: bool) ->
         }
         return answer;
     }
-    if !["/", "/metrics", "/-/healthy", "/-/ready"].contains(&path) {
+    if !["/", "/metrics", "/-/healthy", "/-/ready", "/-/status.json"].contains(&path) {
         return plain(StatusCode::NOT_FOUND, "not found; the list of pages is at /\n");
     }
     // hyper leaves the body of an answer to HEAD out and keeps its length.
@@ -72,7 +68,8 @@ pub(super) async fn answer<B>(site: &Site, request: &Request<B>, local: bool) ->
         "/-/healthy" => plain(StatusCode::OK, "healthy\n"),
         "/-/ready" if site.is_ready() => plain(StatusCode::OK, "ready\n"),
         "/-/ready" => plain(StatusCode::SERVICE_UNAVAILABLE, "the first collection has not ended yet\n"),
-        _ => with(StatusCode::OK, HTML, status::render(site).into()),
+        "/-/status.json" => with(StatusCode::OK, JSON, status::json(site).await.into()),
+        _ => with(StatusCode::OK, HTML, status::page(site).await.into()),
     }
 }
 
@@ -119,6 +116,7 @@ fn with(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_SECURITY_POLICY, status::policy());
     for (name, value) in SECURITY {
         headers.insert(name, HeaderValue::from_static(value));
     }

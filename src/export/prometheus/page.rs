@@ -133,6 +133,11 @@ impl Page {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What collects.
+    pub(super) fn sampler(&self) -> &Sampler {
+        &self.sampler
+    }
+
     /// Whether a metric is collected.
     pub fn wants(&self, metric: &Metric) -> bool {
         self.wanted.iter().any(|wanted| std::ptr::eq(*wanted, metric))

@@ -1,17 +1,59 @@
-//! The status page: why is a number missing?
+//! The status page: how is the host, how is the agent, and why is a number missing?
 //!
-//! It is plain HTML with its style inside, without a script, so that it can be read in a terminal, too.
-//! Everything that the host or a peer has written is escaped.
+//! The server writes all of it, so it can be read without a script, in a terminal, by a screen reader; the
+//! script only writes the same parts anew, every five seconds while somebody looks. Everything that the host or
+//! a peer has written is escaped, and nothing is loaded from anywhere.
+
+mod charts;
+mod data;
+mod live;
+mod plot;
+mod sections;
 
 use std::fmt::{self, Write};
+use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hyper::header::HeaderValue;
+use ring::digest::{SHA256, digest};
+use tokio::time::timeout;
 
 use crate::collectors::{ALL, Spec};
-use crate::stats::{CollectorStats, Counts, ExportStats};
+use crate::history::View;
+use crate::stats::{CollectorStats, Counts};
 
-use super::html::{Text, ago, bytes, span};
-use super::names;
+use super::html::{Text, span};
 use super::page::Page;
 use super::server::Site;
+use live::Live;
+
+const STYLE: &str = include_str!("status.css");
+const SCRIPT: &str = include_str!("status/status.js");
+
+/// How long the page waits for the host to be read; then it shows what was read before.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A picture for the tab; without one, a browser asks for a path that there is not.
+const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath \
+    d='M1 15V9h3v6zm5 0V1h3v14zm5 0V6h3v9z' fill='%233a7ca5'/%3E%3C/svg%3E";
+
+/// What a browser may do with an answer: with the page, its own style, its own script, and questions to its
+/// own origin; with any other, nothing more.
+pub(super) fn policy() -> HeaderValue {
+    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+        let hash = |text: &str| BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes()));
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            hash(STYLE),
+            hash(SCRIPT),
+        );
+        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    });
+    POLICY.clone()
+}
 
 /// How a collector is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +82,18 @@ impl State {
         }
     }
 
+    /// A word for programs.
+    fn word(self) -> &'static str {
+        match self {
+            State::Good => "good",
+            State::Partly => "partly",
+            State::Failing => "failing",
+            State::NotHere => "not_here",
+            State::Waiting => "waiting",
+            State::Off => "off",
+        }
+    }
+
     /// The class and the words.
     fn shown(self) -> (&'static str, &'static str) {
         match self {
@@ -53,210 +107,89 @@ impl State {
     }
 }
 
-/// What helps against each kind of problem.
-const REMEDIES: [(&str, &str); 6] = [
-    (
-        "permission",
-        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run it \
-         as root; some systems refuse even root",
-    ),
-    (
-        "timeout",
-        "the kernel or a file system does not answer; the collector is left out until it does, and tried again \
-         by itself",
-    ),
-    ("ceiling", "there are more points than the collector may have: narrow its include and exclude filters"),
-    ("io", "the kernel answered with an error, or the file is not a regular one"),
-    ("parse", "the text is not what was expected: please report it with the text shown"),
-    ("panic", "a bug of hostmeter: please report it with the log"),
-];
-
-/// The whole page.
-pub(super) fn render(site: &Site) -> String {
-    let mut out = String::with_capacity(16 << 10);
-    // Writing to a string cannot fail.
-    let _ = write(&mut out, site, ALL, &site.stats.read());
-    out
+/// The whole page, of the host as it is now.
+pub(super) async fn page(site: &Site) -> String {
+    freshen(site).await;
+    render(site).html
 }
 
-fn write(out: &mut String, site: &Site, all: &[&Spec], counts: &Counts) -> fmt::Result {
+/// The same as JSON: the numbers, and the parts of the page that move.
+pub(super) async fn json(site: &Site) -> String {
+    freshen(site).await;
+    data::render(site)
+}
+
+/// Has the host read, where that was last done long enough ago, and gives it some time. A collector that hangs
+/// must not hide the page that says so.
+async fn freshen(site: &Site) {
+    let sampler = site.flights.page().sampler();
+    let mut taken = sampler.history().taken();
+    if sampler.history().is_due() {
+        sampler.ask();
+        // An error says that the time is over.
+        let _ = timeout(PATIENCE, taken.changed()).await;
+    }
+}
+
+fn render(site: &Site) -> Live {
+    let mut live = Live { html: String::with_capacity(64 << 10), ..Live::default() };
+    let view = site.flights.page().sampler().history().view();
+    // Writing to a string cannot fail.
+    let _ = write(&mut live, site, ALL, &site.stats.read(), &view);
+    live
+}
+
+/// Which agent and which parts a page is of.
+fn run(site: &Site, live: &Live) -> String {
+    let start = site.stats.start.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    format!("{}-{start}-{}", env!("CARGO_PKG_VERSION"), live.parts.len())
+}
+
+fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &View) -> fmt::Result {
     let page = site.flights.page();
     let states: Vec<_> =
         all.iter().map(|spec| (*spec, State::of(spec, page, counts.collectors.get(spec.name)))).collect();
-    let host = Text(site.resource.get("host.name").unwrap_or("an unnamed host"));
-    let version = env!("CARGO_PKG_VERSION");
+    let host = site.resource.get("host.name").unwrap_or("an unnamed host");
+    let verdict = sections::Verdict::of(&states, counts);
+    let mark = if verdict.class == "bad" { "\u{2717} " } else { "" };
+    live.write_str("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")?;
+    live.text("title", "title", "", format_args!("{mark}hostmeter on {host}"))?;
     write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>hostmeter on {host}</title>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{}</style></head>\n<body>\n\
-         <h1>hostmeter <small>{version} on <b>{host}</b>, up {}</small></h1>\n",
-        include_str!("status.css"),
-        span(site.stats.start.elapsed().unwrap_or_default()),
+        live,
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"{ICON}\">\
+         <style>{STYLE}</style></head>\n<body>\n<header><h1>{}</h1><p class=\"soft\">hostmeter {}",
+        Text(host),
+        env!("CARGO_PKG_VERSION"),
     )?;
-    verdict(out, &states, &counts.export)?;
-    out.push_str(
-        "<nav><a href=\"/metrics\">/metrics</a> <a href=\"/-/healthy\">/-/healthy</a> \
-         <a href=\"/-/ready\">/-/ready</a></nav>\n",
-    );
-    collectors(out, &states, counts)?;
-    otlp(out, &counts.export)?;
-    metrics(out, &states, page)?;
-    out.push_str("<h2>Resource</h2>\n<p class=\"soft\">What every metric says of its sender: ");
-    out.push_str(
-        "<code>target_info</code> here, the resource on OTLP.</p>\n<div class=\"wide\"><table><tbody>\n",
-    );
-    for (name, value) in site.resource.iter() {
-        row(
-            out,
-            &format_args!("<code>{}</code>", Text(name)),
-            &format_args!("<code>{}</code>", Text(value)),
-        )?;
-    }
-    out.push_str("</tbody></table></div>\n</body></html>\n");
-    Ok(())
-}
-
-fn verdict(out: &mut String, states: &[(&Spec, State)], export: &ExportStats) -> fmt::Result {
-    let names = |wanted| {
-        let names = states.iter().filter(|(_, state)| *state == wanted).map(|(spec, _)| spec.name);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let (failing, partly) = (names(State::Failing), names(State::Partly));
-    let good = failing.is_empty() && partly.is_empty();
-    let waiting = export.queue.is_some() && export.state.starts_with("waiting");
-    let class = match (failing.is_empty(), good && !waiting) {
-        (false, _) => "bad",
-        (true, false) => "warn",
-        (true, true) => "good",
-    };
-    write!(out, "<p class=\"verdict {class}\">")?;
-    if !failing.is_empty() {
-        write!(out, "<b>Not collected: {failing}.</b> ")?;
-    }
-    if !partly.is_empty() {
-        write!(out, "<b>Collected in part: {partly}.</b> ")?;
-    }
-    if good {
-        out.push_str("<b>All collectors that are on are good.</b> ");
-    }
-    match &export.queue {
-        Some(_) => write!(out, "OTLP: {}.", Text(&export.state))?,
-        None => out.push_str("OTLP is off; metrics leave by /metrics only."),
-    }
-    out.push_str("</p>\n");
-    Ok(())
-}
-
-fn collectors(out: &mut String, states: &[(&Spec, State)], counts: &Counts) -> fmt::Result {
-    out.push_str(
-        "<h2>Collectors</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>Collector</th><th>State</th>\
-         <th class=\"n\">Points</th><th class=\"n\">Took</th><th class=\"n\">Last success</th>\
-         <th>Errors so far</th><th class=\"problem\">Last problem</th></tr></thead>\n<tbody>\n",
-    );
-    let mut kinds = Vec::new();
-    for (spec, state) in states {
-        let (class, words) = state.shown();
-        let about = Text(spec.about);
-        write!(out, "<tr><th title=\"{about}\">{}</th><td class=\"state {class}\">{words}</td>", spec.name)?;
-        let Some(ran) = counts.collectors.get(spec.name) else {
-            out.push_str(
-                "<td class=\"n\"></td><td class=\"n\"></td><td class=\"n\"></td><td></td><td></td></tr>\n",
-            );
-            continue;
-        };
-        let success = ran.last_success.map_or_else(|| "never".to_owned(), ago);
-        let errors: Vec<String> = ran.errors.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        writeln!(
-            out,
-            "<td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{success}</td><td>{}</td>\
-             <td><code>{}</code></td></tr>",
-            ran.points,
-            span(ran.duration),
-            Text(errors.join(", ")),
-            Text(ran.problem.as_deref().unwrap_or_default()),
-        )?;
-        kinds.extend(ran.errors.keys().copied());
-    }
-    out.push_str("</tbody></table></div>\n");
-    for (kind, remedy) in REMEDIES.iter().filter(|(kind, _)| kinds.contains(kind)) {
-        writeln!(out, "<p class=\"soft\"><b>{kind}</b>: {remedy}.</p>")?;
-    }
-    Ok(())
-}
-
-fn otlp(out: &mut String, export: &ExportStats) -> fmt::Result {
-    out.push_str("<h2>OTLP</h2>\n");
-    let Some(queue) = &export.queue else {
-        out.push_str(
-            "<p class=\"soft\">Off. Set <code>otlp.endpoint</code> in the file or \
-             <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector; <code>hostmeter config show</code> \
-             says who switched it off where one is set.</p>\n",
-        );
-        return Ok(());
-    };
-    out.push_str("<div class=\"wide\"><table><tbody>\n");
-    row(out, &"State", &Text(&export.state))?;
-    row(out, &"Last attempt took", &export.duration.map_or_else(|| "none yet".to_owned(), span))?;
-    let oldest = queue.oldest.map(|then| format!(", the oldest from {}", ago(then))).unwrap_or_default();
-    let (usage, limit) = (bytes(queue.usage), bytes(queue.limit));
-    let requests = if queue.batches == 1 { "request" } else { "requests" };
-    row(
-        out,
-        &"Queue",
-        &format_args!("{usage} of {limit}: {} {requests}, {} points{oldest}", queue.batches, queue.points),
+    live.text(
+        "span",
+        "up",
+        "",
+        format_args!(", up {}", span(site.stats.start.elapsed().unwrap_or_default())),
     )?;
-    row(out, &"Points collected", &export.collected)?;
-    for (outcome, points) in &export.points {
-        let (outcome, reason) = outcome.labels();
-        let reason = reason.map(|reason| format!(": {}", reason.replace('_', " "))).unwrap_or_default();
-        row(out, &format_args!("Points {outcome}"), &Text(format_args!("{points}{reason}")))?;
-    }
-    out.push_str("</tbody></table></div>\n");
-    Ok(())
-}
-
-fn metrics(out: &mut String, states: &[(&Spec, State)], page: &Page) -> fmt::Result {
-    out.push_str(
-        "<h2>Metrics</h2>\n<p class=\"soft\">What the last page held. A metric that is off is switched on in the \
-         file, under <code>collectors.&lt;collector&gt;.metrics</code>.</p>\n",
-    );
-    let last = page.last();
-    for (spec, state) in states {
-        let series = |name| last.as_ref().and_then(|last| last.series.get(name)).copied().unwrap_or(0);
-        let all: usize = spec.metrics.iter().map(|metric| series(metric.name)).sum();
-        let (class, words) = state.shown();
-        write!(
-            out,
-            "<details><summary><b>{}</b>: {} <span class=\"soft\">({all} series)</span> \
-             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\">\n<thead><tr><th>Metric</th>\
-             <th>On /metrics</th><th>From</th><th class=\"n\">Series</th></tr></thead>\n<tbody>\n",
-            spec.name,
-            Text(spec.about),
-        )?;
-        for metric in spec.metrics {
-            let shown = match (page.wants(metric), series(metric.name)) {
-                (false, _) => "off".to_owned(),
-                (true, 0) => "none now".to_owned(),
-                (true, series) => series.to_string(),
-            };
-            writeln!(
-                out,
-                "<tr><td><code>{}</code><p class=\"soft\">{}</p></td><td><code>{}</code></td><td class=\"soft\">{}</td>\
-                 <td class=\"n\">{shown}</td></tr>",
-                metric.name,
-                Text(metric.description),
-                names::name(metric),
-                Text(metric.source),
-            )?;
-        }
-        out.push_str("</tbody></table></div></details>\n");
-    }
-    Ok(())
-}
-
-/// A row of a name and what it is; both are markup already.
-fn row(out: &mut String, name: &dyn fmt::Display, value: &dyn fmt::Display) -> fmt::Result {
-    writeln!(out, "<tr><th class=\"key\">{name}</th><td>{value}</td></tr>")
+    let uptime =
+        view.last("host.uptime").map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    let uptime = uptime.map(|uptime| format!("; host up {}", span(uptime))).unwrap_or_default();
+    live.text("span", "host.up", "", uptime)?;
+    live.write_str(
+        "</p><nav aria-label=\"Pages\"><a href=\"metrics\">/metrics</a> <a href=\"-/status.json\">/-/status.json</a> \
+         <a href=\"-/healthy\">/-/healthy</a> <a href=\"-/ready\">/-/ready</a></nav></header>\n<main>\n",
+    )?;
+    verdict.write(live)?;
+    live.write_str(
+        "<p id=\"lost\" class=\"verdict bad\" role=\"alert\" hidden><b>hostmeter does not answer.</b> \
+         What is shown is from before; the page tries again by itself.</p>\n",
+    )?;
+    charts::write(live, view)?;
+    charts::processes(live, view)?;
+    sections::collectors(live, &states, counts)?;
+    sections::otlp(live, &counts.export)?;
+    sections::agent(live, site, counts, view)?;
+    sections::metrics(live, &states, page)?;
+    sections::resource(live, site)?;
+    let run = run(site, live);
+    write!(live, "</main>\n<script data-run=\"{run}\">{SCRIPT}</script>\n</body></html>\n")
 }
 
 #[cfg(test)]

@@ -60,6 +60,7 @@ fn troubled(counts: &mut Counts) {
     problem(&PARTLY, true, "permission", "proc/1/io: permission denied");
     problem(&FAILING, false, "timeout", "</code><script>: no answer within 1000 ms");
     problem(&ABSENT, false, "unavailable", "proc/pressure/irq: not on this host");
+    counts.export.target = "http://collector:4317".to_owned();
     counts.export.state = "waiting: connection refused".to_owned();
     counts.export.collected = 120_000;
     counts.export.queue = Some(QueueStats {
@@ -68,15 +69,17 @@ fn troubled(counts: &mut Counts) {
         batches: 1,
         points: 20_460,
         oldest: SystemTime::now().checked_sub(Duration::from_secs(125)),
+        durable: true,
     });
     counts.count(Outcome::Dropped("queue_full"), 540);
 }
 
 fn page(change: impl FnOnce(&mut Counts)) -> String {
     let site = site(change);
-    let mut out = String::new();
-    write(&mut out, &site, &SPECS, &site.stats.read()).unwrap();
-    out
+    let mut live = Live::default();
+    let view = site.flights.page().sampler().history().view();
+    write(&mut live, &site, &SPECS, &site.stats.read(), &view).unwrap();
+    live.html
 }
 
 /// The text between tags, one blank for each run of tags.
@@ -90,17 +93,18 @@ fn text(html: &str) -> String {
 fn every_collector_says_how_it_is_and_what_helps() {
     let shown = text(&page(troubled));
     for expected in [
-        "Not collected: failing. Collected in part: partly. OTLP: waiting: connection refused.",
+        "Not collected: failing. Collected in part: partly. OTLP is waiting: connection refused. 35.2 KiB wait (20460 points).",
         "good ✓ good 2",
-        "partly ! in part 0",
-        "failing ✗ failing 0",
-        "absent – not on this host 0",
-        "off – off",
-        "3 permission proc/1/io: permission denied",
+        "partly ! in part proc/1/io: permission denied 0",
+        "failing ✗ failing &lt;/code&gt;&lt;script&gt;: no answer within 1000 ms 0",
+        "absent – not on this host proc/pressure/irq: not on this host 0",
+        "off – off switched off by the configuration",
+        "3 permission",
+        "Target http://collector:4317 State waiting: connection refused",
         "permission : the agent may not read it: give it the capabilities",
         "timeout : the kernel or a file system does not answer",
-        "Queue 35.2 KiB of 8.0 MiB: 1 request, 20460 points, the oldest from 2 min 5 s ago",
-        "Points collected 120000 Points dropped 540: queue full",
+        "Queue 35.2 KiB of 8.0 MiB on disk: 1 request, 20460 points, the oldest from 2 min 5 s ago",
+        "Points collected 120000 Points delivered 0 Points dropped 540 (540 queue full) Points rejected 0",
     ] {
         assert!(shown.contains(expected), "{expected:?} is not in:\n{shown}");
     }
@@ -110,7 +114,7 @@ fn every_collector_says_how_it_is_and_what_helps() {
 fn every_metric_says_its_two_names_and_whether_there_is_any() {
     let shown = text(&page(|_| {}));
     assert!(shown.contains("test.io Bytes moved. test_io_bytes_total /proc/diskstats 2"), "{shown}");
-    assert!(shown.contains("test.depth Depth of the queue. test_depth_ratio /proc/diskstats off"), "{shown}");
+    assert!(shown.contains("test.depth Depth of the queue. test_depth_ratio off"), "{shown}");
 }
 
 #[test]
@@ -124,7 +128,75 @@ fn an_agent_without_trouble_says_so_in_one_line() {
 #[test]
 fn what_the_host_wrote_cannot_become_markup() {
     let html = page(troubled);
-    assert!(!html.contains("<script"));
+    assert_eq!(html.matches("<script").count(), 1, "our own");
     assert!(html.contains("&lt;/code&gt;&lt;script&gt;: no answer"));
-    assert!(html.contains("<title>hostmeter on web-1 &lt;b&gt;</title>"));
+    assert!(html.contains(">\u{2717} hostmeter on web-1 &lt;b&gt;</title>"));
+}
+
+#[test]
+fn the_policy_allows_what_the_page_holds_and_nothing_else() {
+    let policy = policy();
+    let policy = policy.to_str().unwrap();
+    let html = page(troubled);
+    for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let text = html.split(&format!("<{element}")).nth(1).unwrap().split_once('>').unwrap().1;
+        let text = text.split(&format!("</{element}>")).next().unwrap();
+        let hash = BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes()));
+        assert!(policy.contains(&format!("{directive} 'sha256-{hash}';")), "{element}: {policy}");
+    }
+    let attributes = [" style=", " onclick=", " onload=", " onerror=", "javascript:", "url("];
+    assert!(attributes.iter().all(|attribute| !html.contains(attribute)), "{html}");
+    assert!(!policy.contains("unsafe") && policy.starts_with("default-src 'none'; "));
+}
+
+#[test]
+fn the_page_and_its_data_have_the_same_parts() {
+    let site = site(troubled);
+    let html = render(&site).html;
+    let data: serde_json::Value = serde_json::from_str(&data::render(&site)).unwrap();
+    let parts = data["parts"].as_object().unwrap();
+    assert_eq!(html.matches(" data-l=").count(), parts.len(), "each once");
+    for key in parts.keys() {
+        let written = [' ', '>'].map(|end| html.matches(&format!(" data-l={key}{end}")).count());
+        assert_eq!(written.iter().sum::<usize>(), 1, "{key}");
+    }
+    assert!(html.contains(&format!("data-run=\"{}\"", data["run"].as_str().unwrap())));
+    assert_eq!(data["otlp"]["queue"]["points"], 20_460);
+    assert_eq!(data["otlp"]["dropped"], serde_json::json!({"queue_full": 540}));
+    assert_eq!(data["values"]["cpu.user"], serde_json::Value::Null, "absent, never 0");
+}
+
+#[tokio::test]
+async fn who_looks_has_the_host_read_and_waits_for_it_a_little_only() {
+    let site = fixture::site(&[&GOOD], "web-1");
+    let sampler = site.flights.page().sampler();
+    for (wait, cycles) in [(0, 1), (1000, 2), (0, 2), (1000, 2)] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let began = std::time::Instant::now();
+        super::page(&site).await;
+        assert!(began.elapsed() < PATIENCE + Duration::from_millis(200));
+        assert_eq!(sampler.cycles(), cycles, "after {wait} ms");
+    }
+}
+
+/// Every metric there is, and ten minutes of a host whose numbers never stand still.
+#[test]
+fn the_whole_page_is_small() {
+    let site = site(troubled);
+    let mut view = site.flights.page().sampler().history().view();
+    view.fill(|key, number| {
+        let share = (number * 104_729 % 1000) as f64 / 1000.0;
+        match key {
+            "memory.limit" => 4e9,
+            _ if key.starts_with("memory.") => share * 1e9,
+            _ if key.starts_with("cpu.") => share / 6.0,
+            _ if key.starts_with("disk.") || key.starts_with("network.") => share * 1e7,
+            _ => share,
+        }
+    });
+    let mut live = Live::default();
+    write(&mut live, &site, ALL, &site.stats.read(), &view).unwrap();
+    let bytes = live.html.len();
+    assert!(bytes < 60_000, "{bytes} bytes");
+    assert!(!live.html.contains("NaN") && !live.html.contains(">inf"), "{}", live.html);
 }
