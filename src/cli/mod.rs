@@ -6,6 +6,7 @@ pub mod catalogue;
 mod check;
 mod configuration;
 mod doctor;
+mod generate;
 mod healthcheck;
 mod log;
 mod once;
@@ -124,6 +125,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             configuration::import(file, path.as_deref(), *force)
         }
         Command::Config { command: ConfigCommand::Show } => configuration::show(arguments),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { dir } => generate::man(dir.as_deref()),
     }
 }
 
