@@ -136,7 +136,7 @@ fn host(config: &Config) -> Result<Host, BuildError> {
 /// The collectors that are enabled, with their settings.
 fn sources(config: &Config) -> Vec<Source> {
     let mut sources = Vec::new();
-    for spec in collectors::ALL {
+    for spec in collectors::every() {
         let Some(settings) = config.collectors.get(spec.name).filter(|settings| settings.enabled) else {
             continue;
         };

@@ -73,7 +73,7 @@ mod tests {
         assert!(pages.iter().all(|(_, text)| text.contains(".SH SYNOPSIS") && text.contains("\\-\\-config")));
         for shell in Shell::value_variants() {
             let script = script(*shell);
-            for word in ["healthcheck", "otlp-json", "log-level"] {
+            for word in ["healthcheck", "log-level"] {
                 assert!(script.contains(word), "{shell}: {word}");
             }
         }
