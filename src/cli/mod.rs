@@ -14,6 +14,7 @@ mod port;
 mod run;
 mod sandbox;
 pub mod table;
+mod top;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -110,6 +111,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
         Command::Run => run::run(arguments),
         Command::Once { format } => once::once(arguments, *format),
+        Command::Top { interval } => top::top(arguments, *interval),
         Command::Check => check::check(arguments),
         Command::Doctor { json } => doctor::doctor(arguments, *json),
         Command::Healthcheck { url } => healthcheck::healthcheck(arguments, url.as_deref()),
