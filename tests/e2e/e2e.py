@@ -12,8 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import checks_classic
 import checks_endpoint
 import checks_faults
+import checks_formats
 import checks_input
 import checks_late
 import checks_processes
@@ -31,6 +33,8 @@ GROUPS = {
     "values": checks_values.run,
     "processes": checks_processes.run,
     "scope": checks_scope.run,
+    "formats": checks_formats.run,
+    "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
     "late": checks_late.run,
