@@ -194,7 +194,7 @@ fn what_stands_in_for_the_collectors_of_linux_is_refused_beside_them_and_works_a
                 false, process: false as well";
     assert!(error.contains(told), "{error}");
     let names = ["cpu", "load", "memory", "paging", "disk", "filesystem", "network", "system", "process"];
-    let off: String = names.iter().map(|name| format!("  {name}: false\n")).collect();
+    let off = names.map(|name| format!("  {name}: false\n")).concat();
     let place = Place::with(&format!("collectors:\n  portable: true\n{off}"));
     let page = place.run(&["once", "--format", "prometheus"]).good();
     for series in

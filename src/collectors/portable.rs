@@ -370,5 +370,5 @@ fn one(process: &Process, again: bool, cpus: usize, out: &mut Reading) {
     out.push_of(entity, &PROCESS_UPTIME, vec![], process.run_time() as f64);
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests;

@@ -23,6 +23,7 @@ import checks_promtool
 import checks_roads
 import checks_scope
 import checks_shutdown
+import checks_top
 import checks_values
 from report import Report, log
 
@@ -36,6 +37,7 @@ GROUPS = {
     "formats": checks_formats.run,
     "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
+    "top": checks_top.run,
     "endpoint": checks_endpoint.run,
     "late": checks_late.run,
     "faults": checks_faults.run,

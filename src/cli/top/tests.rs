@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Cell;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::model::{Model, Order};
@@ -105,8 +106,7 @@ fn screen(model: &Model, order: Order, width: u16, height: u16) -> String {
     terminal.draw(|frame| view::draw(frame, model, order)).unwrap();
     let buffer = terminal.backend().buffer().clone();
     let rows = buffer.content().chunks(usize::from(width.max(1)));
-    let rows =
-        rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>().trim_end().to_owned() + "\n");
+    let rows = rows.map(|row| row.iter().map(Cell::symbol).collect::<String>().trim_end().to_owned() + "\n");
     rows.collect()
 }
 

@@ -44,7 +44,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, order: Order) {
 
 fn head(model: &Model, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![title(model)];
-    let bar = width.saturating_sub(44).min(WIDEST_BAR);
+    // What 80 columns leave beside the words.
+    let bar = width.saturating_sub(70).clamp(10, WIDEST_BAR);
     let cpu: f64 = model.cpu.iter().map(|(_, share)| share).sum();
     let percents = |(name, share): &(String, f64)| (name.clone(), *share, percent(*share));
     let parts: Vec<_> = model.cpu.iter().map(percents).collect();
@@ -80,20 +81,17 @@ fn head(model: &Model, width: usize) -> Vec<Line<'static>> {
 }
 
 fn title(model: &Model) -> Line<'static> {
-    let mut text = format!("hostmeter {} on ", env!("CARGO_PKG_VERSION"));
-    text.push_str(&clean(&model.host));
+    let mut parts = vec![format!("hostmeter {} on {}", env!("CARGO_PKG_VERSION"), clean(&model.host))];
     if let Some(up) = model.uptime {
         let whole = Duration::from_secs(up.as_secs() - up.as_secs() % 60);
-        text.push_str(&format!(", up {}", humantime::format_duration(whole)));
+        parts.push(format!("up {}", humantime::format_duration(whole)));
     }
     if !model.load.is_empty() {
         let load: Vec<_> = model.load.iter().map(|average| format!("{average:.2}")).collect();
-        text.push_str(&format!(", load {}", load.join(" ")));
+        parts.push(format!("load {}", load.join(" ")));
     }
-    if let Some(cpus) = model.cpus {
-        text.push_str(&format!(", {cpus} CPUs"));
-    }
-    Line::from(text).style(Modifier::BOLD)
+    parts.extend(model.cpus.map(|cpus| format!("{cpus} CPUs")));
+    Line::from(parts.join(", ")).style(Modifier::BOLD)
 }
 
 fn label(name: &str) -> Span<'static> {
@@ -113,7 +111,7 @@ fn stacked(name: &str, width: usize, parts: &[(String, f64, String)], sum: Optio
         spans.push(Span::styled(look.to_string().repeat(end.saturating_sub(filled)), style));
         filled = filled.max(end);
     }
-    spans.push(Span::raw(format!("{}] {:>10}", " ".repeat(width - filled), sum.unwrap_or_else(none))));
+    spans.push(Span::raw(format!("{}] {:>8}", " ".repeat(width - filled), sum.unwrap_or_else(none))));
     for (part, _, value) in parts.iter().filter(|(_, share, _)| *share >= 0.0005) {
         spans.push(Span::styled(format!("  {} {part} ", look(part).0), look(part).1));
         spans.push(Span::raw(value.clone()));

@@ -1,5 +1,7 @@
 //! Against the collectors of Linux, both on the machine that the test runs on.
 
+#![cfg(target_os = "linux")]
+
 use std::sync::Arc;
 
 use super::*;
