@@ -89,11 +89,10 @@ fn send_log(config: &Config, agent: &Agent, log: &Log) -> Result<Option<Records>
     let resource = measuring.resource.to_sdk();
     let records =
         Records::start(&settings, resource, Arc::clone(&measuring.stats)).context("the log's thread")?;
-    match &records {
-        Some(records) => log.send(records),
-        None => tracing::warn!(
-            "agent.logs: otlp sends nothing, because otlp.endpoint does not end in /v1/metrics"
-        ),
+    if let Some(records) = &records {
+        log.send(records);
+    } else {
+        tracing::warn!("agent.logs: otlp sends nothing, because otlp.endpoint does not end in /v1/metrics");
     }
     Ok(records)
 }

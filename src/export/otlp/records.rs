@@ -57,8 +57,8 @@ impl Records {
             tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
         let credentials =
             Credentials::new(settings.security.clone(), &settings.target, settings.headers.clone());
-        let state = Mutex::new(State { runtime, credentials });
-        let exporter = Exporter { settings, resource: (&resource).into(), stats, state };
+        let road = Mutex::new(Road { runtime, credentials });
+        let exporter = Exporter { settings, resource: (&resource).into(), stats, road };
         let provider =
             SdkLoggerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build();
         Ok(Some(Self(provider)))
@@ -88,10 +88,10 @@ struct Exporter {
     settings: Settings,
     resource: ResourceAttributesWithSchema,
     stats: Arc<Stats>,
-    state: Mutex<State>,
+    road: Mutex<Road>,
 }
 
-struct State {
+struct Road {
     /// Of its own, because at the end of the program the agent's runs no more.
     runtime: Runtime,
     credentials: Credentials,
@@ -120,8 +120,8 @@ impl LogExporter for Exporter {
 impl Exporter {
     fn deliver(&self, message: &Bytes) -> Result<(), String> {
         let Settings { target, timeout, .. } = &self.settings;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { runtime, credentials } = &mut *state;
+        let mut road = self.road.lock().unwrap_or_else(PoisonError::into_inner);
+        let Road { runtime, credentials } = &mut *road;
         runtime.block_on(async {
             if let Some(News::Kept(problem)) = credentials.refresh(true).await {
                 return Err(problem.to_string());
