@@ -159,7 +159,7 @@ fn sources(config: &Config) -> Vec<Source> {
     let dialects = [config.prometheus.dialect, config.otlp.dialect];
     let classic = dialects.iter().any(|dialect| *dialect != config::Dialect::Semconv);
     let mut sources = Vec::new();
-    for spec in collectors::ALL {
+    for spec in collectors::every() {
         let Some(settings) = config.collectors.get(spec.name).filter(|settings| settings.enabled) else {
             continue;
         };

@@ -107,6 +107,8 @@ pub struct LogStats {
     pub blocked: AtomicU64,
     /// Because the same had been said just before.
     pub repeated: AtomicU64,
+    /// Because the receiver of `agent.logs: otlp` did not take them; they stand on the standard error.
+    pub unsent: AtomicU64,
 }
 
 /// Everything the agent counts about itself.

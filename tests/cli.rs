@@ -187,6 +187,24 @@ fn a_configuration_that_is_wrong_is_78_with_every_problem_and_its_line() {
 }
 
 #[test]
+fn what_stands_in_for_the_collectors_of_linux_is_refused_beside_them_and_works_alone() {
+    let error = Place::with("collectors: {portable: true, cpu: false}\n").run(&["check"]).refused(78);
+    let told = "hostmeter.yaml:1: collectors.portable.enabled: it measures what others do that are on; set load: \
+                false, memory: false, paging: false, disk: false, filesystem: false, network: false, system: \
+                false, process: false as well";
+    assert!(error.contains(told), "{error}");
+    let names = ["cpu", "load", "memory", "paging", "disk", "filesystem", "network", "system", "process"];
+    let off = names.map(|name| format!("  {name}: false\n")).concat();
+    let place = Place::with(&format!("collectors:\n  portable: true\n{off}"));
+    let page = place.run(&["once", "--format", "prometheus"]).good();
+    for series in
+        ["system_memory_limit_bytes ", "system_cpu_utilization_ratio{", "process_memory_usage_bytes{"]
+    {
+        assert!(page.contains(&format!("\n{series}")), "{series}: {page}");
+    }
+}
+
+#[test]
 fn a_root_without_a_host_is_78_with_the_remedy() {
     let empty = tempfile::tempdir().unwrap();
     let root = empty.path().to_str().unwrap();

@@ -49,6 +49,12 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t = OnceFormat::Table)]
         format: OnceFormat,
     },
+    /// Watch this host in the terminal; no agent has to run
+    Top {
+        /// How often it is read
+        #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = super::top::interval)]
+        interval: std::time::Duration,
+    },
     /// Check the configuration and the host: what is on, what is off, and why
     Check,
     /// Look for what keeps the agent from giving all it could here, with a remedy for each
@@ -73,6 +79,17 @@ pub(super) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Print the script that completes this command line in a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    Man {
+        /// Write it and those of all commands into this directory instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
     },
 }
 

@@ -67,7 +67,7 @@ fn host(measuring: &Measuring, out: &mut String) {
 
 fn collectors_of(config: &Config, counts: &Counts, out: &mut String) {
     out.push_str("collectors\n");
-    for spec in collectors::ALL {
+    for spec in collectors::every() {
         let enabled = config.collectors.get(spec.name).is_some_and(|collector| collector.enabled);
         let state = match counts.collectors.get(spec.name) {
             _ if !enabled => format!("off   collectors.{}.enabled is false", spec.name),

@@ -6,6 +6,7 @@ pub mod catalogue;
 mod check;
 mod configuration;
 mod doctor;
+mod generate;
 mod healthcheck;
 mod log;
 mod once;
@@ -13,6 +14,7 @@ mod port;
 mod run;
 mod sandbox;
 pub mod table;
+mod top;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -109,6 +111,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
         Command::Run => run::run(arguments),
         Command::Once { format } => once::once(arguments, *format),
+        Command::Top { interval } => top::top(arguments, *interval),
         Command::Check => check::check(arguments),
         Command::Doctor { json } => doctor::doctor(arguments, *json),
         Command::Healthcheck { url } => healthcheck::healthcheck(arguments, url.as_deref()),
@@ -124,6 +127,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
             configuration::import(file, path.as_deref(), *force)
         }
         Command::Config { command: ConfigCommand::Show } => configuration::show(arguments),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man { dir } => generate::man(dir.as_deref()),
     }
 }
 

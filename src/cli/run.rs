@@ -8,9 +8,10 @@ use bytesize::ByteSize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use crate::agent::{Agent, Configurer, Push, RunError, Steering};
+use crate::agent::{Agent, Configurer, Push, RunError, Steering, otlp_settings};
 use crate::config::{self, Config, Environment, ProcessEnvironment};
 use crate::confine::Files;
+use crate::export::otlp::Records;
 use crate::export::prometheus::ReloadAsked;
 use crate::stats::Stats;
 use crate::systemd::Manager;
@@ -34,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let variable = |name: &str| ProcessEnvironment.get(name);
     let kept = sandbox::files(&loaded.config, loaded.file.as_deref(), variable);
     let files = sandbox::confine(&loaded.config, &kept);
+    let records = send_log(&loaded.config, &agent, &log)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
@@ -67,7 +69,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     // Others may hold it still, such as a reload that reads a file which hangs.
     log.flush();
+    if let Some(records) = records {
+        records.finish();
+    }
     result
+}
+
+/// Sends the log to the receiver of the metrics, where that is wanted and there is one.
+fn send_log(config: &Config, agent: &Agent, log: &Log) -> Result<Option<Records>, Failure> {
+    if config.agent.logs != config::Logs::Otlp {
+        return Ok(None);
+    }
+    if !config.otlp.enabled {
+        tracing::warn!("agent.logs: otlp sends nothing, because otlp is off");
+        return Ok(None);
+    }
+    let measuring = &agent.measuring;
+    let settings = otlp_settings(config, measuring)?;
+    let resource = measuring.resource.to_sdk();
+    let records =
+        Records::start(&settings, resource, Arc::clone(&measuring.stats)).context("the log's thread")?;
+    if let Some(records) = &records {
+        log.send(records);
+    } else {
+        tracing::warn!("agent.logs: otlp sends nothing, because otlp.endpoint does not end in /v1/metrics");
+    }
+    Ok(records)
 }
 
 /// Reloads that may be asked for before the first is done.

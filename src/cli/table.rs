@@ -76,7 +76,8 @@ fn human(metric: &Metric, value: Value) -> (String, String) {
     }
 }
 
-fn bytes(number: f64) -> (String, String) {
+/// Bytes by powers of 1024, and the unit.
+pub(super) fn bytes(number: f64) -> (String, String) {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut number = number;
     let mut unit = 0;

@@ -62,7 +62,7 @@ static LAST_RELOAD_TIME: Metric = Metric::gauge("hostmeter.config.last_reload_ti
     .about("When a configuration was last taken into use, in seconds since 1970")
     .from("the agent");
 static LOG_DROPPED: Metric = Metric::counter("hostmeter.log.dropped", "{line}", Int)
-    .about("Lines that the log left out: blocked by who reads it, or repeated")
+    .about("Lines that the log left out: blocked by who reads it, repeated, or not taken by the receiver of agent.logs: otlp")
     .by(&[REASON])
     .from("the agent");
 static PANICS: Metric = Metric::counter("hostmeter.task.panics", "{panic}", Int)
@@ -171,7 +171,9 @@ fn life(stats: &Stats, counts: &Counts, out: &mut Reading) {
         out.push(&LAST_RELOAD, vec![], i64::from(reload.successful));
         out.push(&LAST_RELOAD_TIME, vec![], unix_seconds(reload.at));
     }
-    for (reason, lines) in [("blocked", &stats.log.blocked), ("repeated", &stats.log.repeated)] {
+    for (reason, lines) in
+        [("blocked", &stats.log.blocked), ("repeated", &stats.log.repeated), ("unsent", &stats.log.unsent)]
+    {
         out.push(&LOG_DROPPED, vec![(REASON.name, reason.into())], lines.load(Ordering::Relaxed));
     }
     for (task, panics) in &counts.panics {

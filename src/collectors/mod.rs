@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod network;
 mod paging;
+mod portable;
 mod pressure;
 mod process;
 mod system;
@@ -49,6 +50,7 @@ impl Spec {
             name: self.name,
             about: self.about,
             settings: self.settings,
+            enabled: !std::ptr::eq(self, PORTABLE),
             metrics: self.metrics.iter().map(|metric| (metric.name, metric.default)).collect(),
         }
     }
@@ -121,7 +123,7 @@ pub enum Turn {
     Last,
 }
 
-/// Every collector, in the order in which they are shown.
+/// Every collector of Linux, in the order in which they are shown.
 pub static ALL: &[&Spec] = &[
     &cpu::SPEC,
     &load::SPEC,
@@ -136,7 +138,15 @@ pub static ALL: &[&Spec] = &[
     &agent::SPEC,
 ];
 
+/// The collector of macOS and Windows. On Linux it is off, and runs instead of those in [`ALL`] that measure the same.
+pub static PORTABLE: &Spec = &portable::SPEC;
+
+/// Every collector that can be switched on: [`ALL`] and [`PORTABLE`].
+pub fn every() -> impl Iterator<Item = &'static Spec> {
+    ALL.iter().copied().chain([PORTABLE])
+}
+
 /// What the configuration has to know of every collector.
 pub fn schemas() -> Vec<CollectorSchema> {
-    ALL.iter().map(|spec| spec.schema()).collect()
+    every().map(Spec::schema).collect()
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use ::config::{Value, ValueKind};
 use opentelemetry_otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
 
+use super::known::{COLLECTORS, CollectorSchema, METRICS};
 use super::layer::{Layer, get, origin};
 use super::leaf::inside;
 use super::problem::{Problem, shown};
 use super::setting::Kind;
 use super::tables::{
-    HTTP_PROTOBUF, LABELS, OTLP_CERT_FILE, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE,
+    ENABLED, HTTP_PROTOBUF, LABELS, OTLP_CERT_FILE, OTLP_ENABLED, OTLP_ENDPOINT, OTLP_HEADERS, OTLP_INSECURE,
     OTLP_KEY_FILE, OTLP_PROTOCOL, OTLP_SECRET_FILES, PROMETHEUS_LISTEN,
 };
 use super::{address, environment};
@@ -95,6 +96,31 @@ fn pair(tree: &Value, problems: &mut Vec<Problem>) {
             ));
         }
     }
+}
+
+/// Two collectors that measure the same would be two series of one name.
+pub(super) fn twice(tree: &Value, collectors: &[CollectorSchema]) -> Vec<Problem> {
+    let is_on =
+        |path: &[&str]| get(tree, path).filter(|value| matches!(value.kind, ValueKind::Boolean(true)));
+    let of = |collector: &CollectorSchema| -> Vec<&str> {
+        let metrics = collector.metrics.iter().map(|(metric, _)| *metric);
+        metrics.filter(|metric| is_on(&[COLLECTORS, collector.name, METRICS, metric]).is_some()).collect()
+    };
+    let on = collectors.iter().filter(|collector| is_on(&[COLLECTORS, collector.name, ENABLED]).is_some());
+    let on: Vec<_> = on.map(|collector| (collector, of(collector))).collect();
+    let mut problems = Vec::new();
+    for (at, (collector, metrics)) in on.iter().enumerate() {
+        let same =
+            |other: &&(&CollectorSchema, Vec<&str>)| other.1.iter().any(|metric| metrics.contains(metric));
+        let others: Vec<_> = on[..at].iter().filter(same).map(|(other, _)| other.name).collect();
+        let path = [COLLECTORS, collector.name, ENABLED];
+        if let Some(value) = is_on(&path).filter(|_| !others.is_empty()) {
+            let off: Vec<_> = others.iter().map(|name| format!("{name}: false")).collect();
+            let message = format!("it measures what others do that are on; set {} as well", off.join(", "));
+            problems.push(Problem::new(origin(value), &path.join("."), message));
+        }
+    }
+    problems
 }
 
 /// Each address to listen on.

@@ -1,7 +1,7 @@
 //! Every key there is, in one list: the tables' and those of the collectors that the caller has.
 
 use super::setting::{Kind, Setting};
-use super::tables::{COLLECTOR, SECTIONS};
+use super::tables::{COLLECTOR, ENABLED, SECTIONS};
 
 /// What the configuration has to know of a collector. The collectors are a floor above this one, so they are
 /// handed in.
@@ -13,6 +13,8 @@ pub struct CollectorSchema {
     pub about: &'static str,
     /// Its own settings.
     pub settings: &'static [Setting],
+    /// Whether it runs without being asked for.
+    pub enabled: bool,
     /// Its metrics, and whether each is on without being asked for.
     pub metrics: Vec<(&'static str, bool)>,
 }
@@ -63,6 +65,9 @@ pub(super) fn all(collectors: &[CollectorSchema]) -> Vec<Known> {
         let section = [COLLECTORS, collector.name];
         for setting in &COLLECTOR {
             let mut known = Known::new([&section, &[setting.key][..]].concat(), *setting);
+            if setting.key == ENABLED && !collector.enabled {
+                known.setting.default = "false";
+            }
             let older = ALIASES.iter().filter(|(_, name)| *name == collector.name).map(|(older, _)| *older);
             let names = std::iter::once(collector.name).chain(older);
             known.variables.extend(names.map(|name| collector_variable(&upper(name), setting.key)));

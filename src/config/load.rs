@@ -100,6 +100,7 @@ fn layers(
     let derived = cross::derived(&Layer::merge(said.clone())?);
     let tree = Layer::merge([vec![defaults, derived], said].concat())?;
     problems.extend(cross::check(&tree));
+    problems.extend(cross::twice(&tree, collectors));
     Problems::of(problems)?;
     let shown = render::resolved(&known, &tree);
     let endpoint = cross::endpoint(&tree);

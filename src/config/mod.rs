@@ -36,7 +36,7 @@ pub use problem::{Problem, Problems};
 pub use render::render_default;
 pub use setting::{Kind, Setting};
 pub use typed::{
-    Agent, CollectorConfig, Compression, Config, Dialect, Level, Listen, LogFormat, Otlp, Prometheus,
+    Agent, CollectorConfig, Compression, Config, Dialect, Level, Listen, LogFormat, Logs, Otlp, Prometheus,
     Protocol, Queue, ResourceLimits, Secret, Strategy, Temporality, Tls, VmId,
 };
 pub use web::{ClientAuth, Pem, Rate, ServerTls, TlsVersion, Web, read_web};

@@ -59,6 +59,13 @@ static AGENT: Section = Section {
         ]),
         Setting::new("log_format", Kind::OneOf(&["text", "json"]), "text", "text for people, json for machines."),
         Setting::new(
+            "logs",
+            Kind::OneOf(&["stderr", "otlp"]),
+            "stderr",
+            "Where the log goes: to the standard error alone, or by OTLP as well (otlp), to the endpoint of the \
+             metrics with its headers and TLS, as far as it answers: what it does not take at once is left out.",
+        ),
+        Setting::new(
             "sandbox",
             Kind::Bool,
             "true",

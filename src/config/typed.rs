@@ -40,6 +40,8 @@ pub struct Agent {
     pub log_level: Level,
     /// The form of the log.
     pub log_format: LogFormat,
+    /// Where the log goes.
+    pub logs: Logs,
     /// Whether the process gives away what it does not need.
     pub sandbox: bool,
     /// The user's own resource attributes. Their names can be labels, and no two become the same one.
@@ -48,6 +50,16 @@ pub struct Agent {
     pub root: Option<PathBuf>,
     /// The attribute `vm.id`.
     pub vm_id: VmId,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Logs {
+    /// To the standard error.
+    Stderr,
+    /// There, and to the receiver of the metrics.
+    Otlp,
 }
 
 /// A log level.

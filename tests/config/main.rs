@@ -24,8 +24,14 @@ fn collectors() -> Vec<CollectorSchema> {
     let cpu = vec![("system.cpu.time", true), ("system.cpu.frequency", false)];
     let process = vec![("process.cpu.time", true)];
     vec![
-        CollectorSchema { name: "cpu", about: "Processors.", settings: &[], metrics: cpu },
-        CollectorSchema { name: "process", about: "Processes.", settings: &PROCESS, metrics: process },
+        CollectorSchema { name: "cpu", about: "Processors.", settings: &[], enabled: true, metrics: cpu },
+        CollectorSchema {
+            name: "process",
+            about: "Processes.",
+            settings: &PROCESS,
+            enabled: true,
+            metrics: process,
+        },
     ]
 }
 

@@ -25,6 +25,7 @@ import checks_roads
 import checks_scope
 import checks_shutdown
 import checks_stack
+import checks_top
 import checks_values
 from report import Report, log
 
@@ -38,6 +39,7 @@ GROUPS = {
     "formats": checks_formats.run,
     "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
+    "top": checks_top.run,
     "endpoint": checks_endpoint.run,
     "page": checks_page.run,
     "late": checks_late.run,

@@ -12,6 +12,7 @@ mod encrypted;
 mod faults;
 mod lane;
 mod program;
+mod records;
 mod server;
 mod tls;
 mod web;

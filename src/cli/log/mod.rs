@@ -4,25 +4,32 @@
 //! and again is held back. Both are counted, for `hostmeter.log.dropped`.
 
 mod brake;
+mod records;
 mod ring;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 
 use tracing_subscriber::fmt::time::SystemTime;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{Agent, Environment, LogFormat, ProcessEnvironment};
+use crate::export::otlp::Records;
 use crate::stats::Stats;
 
 use brake::Brake;
+use records::Recorder;
 use ring::Ring;
+
+/// What the filter stands on.
+type Recorded = Layered<reload::Layer<Option<Recorder>, Registry>, Registry>;
 
 /// The log; dropping it writes what is still in the ring, unless nobody takes it.
 pub(super) struct Log {
-    filter: reload::Handle<EnvFilter, Registry>,
+    recorder: reload::Handle<Option<Recorder>, Registry>,
+    filter: reload::Handle<EnvFilter, Recorded>,
     ring: Ring,
 }
 
@@ -30,6 +37,7 @@ pub(super) struct Log {
 pub(super) fn start(agent: &Agent, stats: &Arc<Stats>) -> Log {
     let no_color = ProcessEnvironment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let ring = Ring::start(std::io::stderr(), Arc::clone(stats));
+    let (recording, recorder) = reload::Layer::new(None);
     let (filter, handle) = reload::Layer::new(filter(agent));
     let lines = {
         let ring = ring.clone();
@@ -43,11 +51,12 @@ pub(super) fn start(agent: &Agent, stats: &Arc<Stats>) -> Log {
     };
     // A second start within one process (a test) keeps the first.
     let _ = tracing_subscriber::registry()
+        .with(recording)
         .with(filter)
         .with(lines)
         .with(Brake::new(Arc::clone(stats)))
         .try_init();
-    Log { filter: handle, ring }
+    Log { recorder, filter: handle, ring }
 }
 
 /// What is logged.
@@ -71,6 +80,12 @@ impl Log {
 }
 
 impl Log {
+    /// Sends from now on what is logged.
+    pub(super) fn send(&self, records: &Records) {
+        // As above.
+        let _ = self.recorder.reload(Some(Recorder::new(records.provider())));
+    }
+
     /// Waits a moment until everything so far has been written.
     pub(super) fn flush(&self) {
         self.ring.flush();

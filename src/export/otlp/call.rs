@@ -33,7 +33,7 @@ pub(super) async fn export(
     let call = async {
         match target.protocol {
             Protocol::Grpc => {
-                let request = grpc::request(&target.endpoint, headers, message, deadline);
+                let request = grpc::request(target, headers, message, deadline);
                 grpc::read(connection.send(request).await?).await
             }
             Protocol::HttpProtobuf => {

@@ -26,6 +26,7 @@ use tower_service::Service;
 
 use super::answer::Odd;
 use super::call::Protocol;
+use super::grpc;
 
 /// A boxed error, as the transport makes them.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,6 +48,8 @@ pub struct Target {
     pub endpoint: Uri,
     /// What is spoken there.
     pub protocol: Protocol,
+    /// The gRPC method that is called.
+    pub method: &'static str,
     /// For the name and the TCP connection.
     pub dial: Duration,
     /// For the TLS handshake.
@@ -62,6 +65,7 @@ impl Target {
         Self {
             endpoint,
             protocol: Protocol::Grpc,
+            method: grpc::METRICS,
             dial: Duration::from_secs(3),
             tls: Duration::from_secs(3),
             lifetime: Duration::from_mins(10),

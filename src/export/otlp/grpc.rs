@@ -20,14 +20,18 @@ use tonic_types::StatusExt;
 
 use super::answer::{Absurd, Accepted, Failure, Odd, Refusal, collect};
 use super::call::post;
-use super::connection::BoxError;
+use super::connection::{BoxError, Target};
 use super::pack::Compression;
 
-const PATH: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+/// The method that takes metrics.
+pub(super) const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
+/// The method that takes log records.
+pub(super) const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// A request to the method of the specification; a path of the endpoint's has no use here.
 pub(super) fn request(
-    endpoint: &Uri,
+    target: &Target,
     headers: &HeaderMap,
     message: &Bytes,
     deadline: Duration,
@@ -37,9 +41,9 @@ pub(super) fn request(
     frame.put_u8(u8::from(compression.name().is_some()));
     frame.put_u32(message.len() as u32);
     frame.extend_from_slice(message);
-    let mut parts = endpoint.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::from_static(PATH));
-    let uri = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from_static(PATH));
+    let mut parts = target.endpoint.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static(target.method));
+    let uri = Uri::from_parts(parts).unwrap_or_else(|_| Uri::from_static(target.method));
     let mut request = post(uri, headers, frame.freeze());
     let ours = request.headers_mut();
     ours.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use hostmeter::collectors::{ALL, Context, Section, Spec, schemas};
+use hostmeter::collectors::{ALL, Context, Section, Spec, every, schemas};
 use hostmeter::config::{Text, resolve};
 use hostmeter::host::Host;
 use hostmeter::host::identity::Identity;
@@ -123,7 +123,7 @@ fn build(collectors: &BTreeMap<String, hostmeter::config::CollectorConfig>) {
         let stats: Arc<Stats> = Arc::default();
         let context = Context { host: &host, stats: &stats };
         for (name, collector) in collectors {
-            let spec: &&Spec = ALL.iter().find(|spec| spec.name == name).expect("a collector");
+            let spec: &Spec = every().find(|spec| spec.name == name).expect("a collector");
             let _ = (spec.build)(&Section(collector.settings.clone()), &context);
         }
     });

@@ -42,8 +42,9 @@ async fn a_request_is_a_frame_that_says_whether_it_is_compressed() {
     for (message, flag, encoding) in [(&b"\x1f\x8b.."[..], 1, Some("gzip")), (&b"\x0a.."[..], 0, None)] {
         let ours = headers(&[("x-token", "secret"), ("content-type", "text/plain")]);
         let endpoint = Uri::from_static("http://peer:4317/ignored");
-        let request = request(&endpoint, &ours, &Bytes::from_static(message), Duration::from_secs(10));
-        assert_eq!(request.uri().to_string(), format!("http://peer:4317{PATH}"));
+        let request =
+            request(&Target::new(endpoint), &ours, &Bytes::from_static(message), Duration::from_secs(10));
+        assert_eq!(request.uri().to_string(), format!("http://peer:4317{METRICS}"));
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(header("content-type").as_deref(), Some("application/grpc"));
         assert_eq!(header("te").as_deref(), Some("trailers"));
