@@ -5,6 +5,7 @@
 //! the golden tests are loops over that list.
 
 mod agent;
+mod container;
 mod cpu;
 mod disk;
 mod filesystem;
@@ -135,6 +136,7 @@ pub static ALL: &[&Spec] = &[
     &system::SPEC,
     &pressure::SPEC,
     &process::SPEC,
+    &container::SPEC,
     &agent::SPEC,
 ];
 

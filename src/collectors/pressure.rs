@@ -5,7 +5,7 @@ use crate::metric::{Attribute, Metric, Reading, ValueType::Double, ratio};
 
 use super::{Collector, Spec};
 
-const STALL_TYPE: Attribute = Attribute::of("system.pressure.stall_type", &["some", "full"]);
+pub(super) const STALL_TYPE: Attribute = Attribute::of("system.pressure.stall_type", &["some", "full"]);
 
 /// What can be short, with its file and its metrics.
 struct Resource {
@@ -109,7 +109,7 @@ fn push(out: &mut Reading, resource: &'static Resource, stalls: [Option<Stalls>;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stalls {
     averages: [f64; 3],
-    total: u64,
+    pub(crate) total: u64,
 }
 
 /// The lines `some` and `full`; `irq` has only `full`, and `cpu` before Linux 5.13 only `some`.

@@ -15,7 +15,12 @@ pub(crate) fn from_cgroup(text: &str) -> Option<String> {
     text.lines()
         .filter_map(|line| line.splitn(3, ':').nth(2))
         .flat_map(|path| path.rsplit('/'))
-        .find_map(|part| id(part.strip_suffix(".scope").unwrap_or(part).rsplit(['-', ':']).next()?))
+        .find_map(of_cgroup)
+}
+
+/// From one part of a cgroup's path, where that is the container's own.
+pub(crate) fn of_cgroup(part: &str) -> Option<String> {
+    id(part.strip_suffix(".scope").unwrap_or(part).rsplit(['-', ':']).next()?)
 }
 
 /// From `/proc/self/mountinfo` (proc_pid_mountinfo(5)): the fourth field is the source within its file

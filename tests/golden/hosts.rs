@@ -56,7 +56,7 @@ fn every_metric_is_in_one_of_the_texts() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let steps = std::fs::read_dir(directory.join("steps")).unwrap();
     let steps = steps.map(|case| case.unwrap().path().join("expected.txt"));
-    let hosts = ["vm", "vm-opt-in"].map(|name| directory.join(format!("golden/{name}.txt")));
+    let hosts = ["vm", "vm-opt-in", "container"].map(|name| directory.join(format!("golden/{name}.txt")));
     let all: String = steps.chain(hosts).map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let name = |line: &'static str| line.trim_start_matches(['+', ' ']).split(['{', ' ']).next();
     let shown: HashSet<_> = all.leak().lines().filter_map(name).collect();

@@ -7,11 +7,13 @@ mod connections;
 mod dev;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::config::{self, Setting};
-use crate::host::{Error, Host, text};
+use crate::host::text::{self, Rows};
+use crate::host::{Error, Host, ParseError};
 use crate::metric::{Attribute, Metric, Reading, ValueType::Int};
 
 use super::filter::{Filter, Pattern};
@@ -194,6 +196,12 @@ fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The interfaces of a text of `/proc/<pid>/net/dev`, with the bytes that they received and sent.
+pub(super) fn interfaces_of(text: &str) -> Result<Rows<(Arc<str>, [u64; 2])>, ParseError> {
+    let Rows { rows, odd } = dev::parse(text)?;
+    Ok(Rows { rows: rows.into_iter().map(|i| (i.name, [i.received.bytes, i.sent.bytes])).collect(), odd })
 }
 
 /// Bytes received and sent over all interfaces in a text of `/proc/<pid>/net/dev` but the loopback.

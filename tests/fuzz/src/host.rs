@@ -54,6 +54,22 @@ pub const FILES: &[(&str, &[&str])] = &[
             "proc/9/stat",
         ],
     ),
+    (
+        "container",
+        &[
+            "proc/self/cgroup",
+            "proc/self/mountinfo",
+            "sys/fs/cgroup/init.scope/cgroup.procs",
+            "sys/fs/cgroup/init.scope/cpu.stat",
+            "sys/fs/cgroup/init.scope/cpu.max",
+            "sys/fs/cgroup/init.scope/memory.current",
+            "sys/fs/cgroup/init.scope/memory.max",
+            "sys/fs/cgroup/init.scope/memory.stat",
+            "sys/fs/cgroup/init.scope/memory.events",
+            "sys/fs/cgroup/init.scope/io.stat",
+            "sys/fs/cgroup/init.scope/memory.pressure",
+        ],
+    ),
 ];
 
 /// The files that say who a machine is.

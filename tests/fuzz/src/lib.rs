@@ -66,6 +66,7 @@ fn section(spec: &'static Spec, choice: u8) -> Section {
 /// Some settings of a collector that read more than the defaults do.
 fn settings(name: &str, choice: u8) -> &'static str {
     match (name, choice % 4) {
+        ("container", 1..) => "{scope: cgroup}",
         ("cpu", 1..) => "{per_core: true}",
         ("disk", 1..) => "{partitions: true, exclude: []}",
         ("filesystem", 1..) => "{exclude_types: [], exclude_mounts: []}",
