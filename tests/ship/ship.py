@@ -11,12 +11,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 import checks_compose
 import checks_image
 import checks_kubernetes
+import checks_package
 from report import Report
 
 GROUPS = {
     "image": checks_image.run,
     "kubernetes": checks_kubernetes.run,
     "compose": checks_compose.run,
+    "package": checks_package.run,
 }
 
 
