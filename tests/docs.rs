@@ -15,7 +15,7 @@ use hostmeter::export::prometheus;
 use regex::Regex;
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "README.ko.md",
     "CHANGELOG.md",
@@ -27,6 +27,9 @@ const DOCUMENTS: [&str; 12] = [
     "examples/grafana/README.md",
     "examples/webapp/README.md",
     "examples/alloy/README.md",
+    "examples/container/README.md",
+    "examples/kubernetes/README.md",
+    "examples/compose/README.md",
     "tests/bench/processes/README.md",
 ];
 

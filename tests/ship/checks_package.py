@@ -1,0 +1,57 @@
+"""The Debian package: built, looked into, installed, removed and purged in a Debian of its own."""
+
+import re
+import shutil
+import subprocess
+
+from checks_image import APPLICATION
+from components import HOSTMETER, REPO
+from podman import podman, why_not
+
+WANTED = {
+    "/usr/bin/hostmeter": "-rwxr-xr-x",
+    "/etc/hostmeter/hostmeter.yaml": "-rw-r--r--",
+    "/usr/lib/systemd/system/hostmeter.service": "-rw-r--r--",
+    "/usr/share/doc/hostmeter/copyright": "-rw-r--r--",
+}
+# Installed, used, and gone: what an administrator does, and no systemd at hand.
+LIFE = """
+set -e
+dpkg -i /package.deb >/dev/null
+dpkg --verify hostmeter
+hostmeter --version
+hostmeter config show >/dev/null
+echo "# mine" >>/etc/hostmeter/hostmeter.yaml
+dpkg -i --force-confold /package.deb >/dev/null
+tail -1 /etc/hostmeter/hostmeter.yaml
+dpkg --remove hostmeter >/dev/null
+ls /etc/hostmeter
+dpkg --purge hostmeter >/dev/null
+ls -d /usr/bin/hostmeter /etc/hostmeter /usr/share/doc/hostmeter 2>/dev/null || echo gone
+"""
+
+
+def run(report, directory):
+    if not shutil.which("dpkg-deb"):
+        print("NOT CHECKED: the Debian package, because dpkg-deb is not here.")
+        return
+    package = directory / "none"
+    with report.check("package: built, with what belongs into it") as check:
+        done = subprocess.run([REPO / "examples/debian/build", HOSTMETER], cwd=directory, capture_output=True,
+                              text=True, check=True)
+        package = directory / done.stdout.strip()
+        version = re.search(r'^version = "(.+)"', (REPO / "Cargo.toml").read_text(), re.M)[1]
+        check.same("its version", subprocess.run(["dpkg-deb", "-f", package, "Version"], capture_output=True,
+                                                 text=True).stdout.strip(), version)
+        rows = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
+        found = {row.split()[5][1:]: row.split()[:2] for row in rows.splitlines()}
+        for path, mode in WANTED.items():
+            check.same(path, found.get(path), [mode, "root/root"])
+    if reason := why_not():
+        print(f"NOT CHECKED: the package installed, because {reason}.")
+        return
+    with report.check("package: installed, upgraded with an own configuration, removed, purged") as check:
+        said = podman("run", "--rm", "--network", "none", "--volume", f"{package}:/package.deb:ro", APPLICATION,
+                      "sh", "-c", LIFE).splitlines()
+        check.same("what is said", said, [f"hostmeter {version}", "# mine", "hostmeter.yaml", "gone"])
+    print("NOT CHECKED: the package's service started at its installation, because no systemd runs here.")
