@@ -26,6 +26,10 @@ fuzz target seconds="60":
 e2e *arguments:
     tests/e2e/run {{arguments}}
 
+# The examples together: rules, alerts, every query of every dashboard
+stack *arguments:
+    tests/stack/run {{arguments}}
+
 # Against peers that refuse, hang, break and lie: `just faults --long`, `just faults --only N07`
 faults *arguments:
     tests/faults/run {{arguments}}

@@ -14,12 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::collectors::{self, Section};
-use crate::config::{Config, Environment, VmId};
+use crate::config::{self, Config, Environment, VmId};
+use crate::dialect::{About, CLASSIC_NEEDS, Dialect, Voice};
 use crate::export::prometheus::{BindError, WebError};
 use crate::host::{self, Host};
 use crate::queue;
 use crate::resource::{Given, Resource};
-use crate::sampler::{Sampler, Source};
+use crate::sampler::{Limits, Sampler, Source};
 use crate::stats::Stats;
 
 pub use life::{Configurer, RunError, Steering};
@@ -90,6 +91,7 @@ impl Measuring {
     ) -> Result<Self, BuildError> {
         let host = Arc::new(host(config)?);
         let sampler = Sampler::start(Arc::clone(&host), sources(config), Arc::clone(&stats))?;
+        let sampler = sampler.within(limits(config));
         Ok(Self::with(host, sampler, stats, config, environment))
     }
 
@@ -100,7 +102,7 @@ impl Measuring {
         if Path::new(&root) != self.host.root() {
             tracing::warn!(root, "agent.root: it stays as it was; another one needs a new start");
         }
-        let sampler = self.sampler.prepare(sources(config))?;
+        let sampler = self.sampler.prepare(sources(config))?.within(limits(config));
         Ok(Self::with(Arc::clone(&self.host), sampler, Arc::clone(&self.stats), config, environment))
     }
 
@@ -127,25 +129,47 @@ impl Measuring {
     }
 }
 
+impl Measuring {
+    /// How a lane of this dialect speaks of this host.
+    pub fn voice(&self, dialect: config::Dialect) -> Voice {
+        let dialect = match dialect {
+            config::Dialect::Semconv => Dialect::Semconv,
+            config::Dialect::Classic => Dialect::Classic,
+            config::Dialect::Both => Dialect::Both,
+        };
+        let host_name = self.resource.get("host.name").unwrap_or_default().to_owned();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Voice::new(dialect, About { version, host_name, cpus: self.host.cpus() })
+    }
+}
+
 fn host(config: &Config) -> Result<Host, BuildError> {
     let root = config.agent.root.clone().unwrap_or_else(Host::find_root);
     let shown = root.display().to_string();
     Host::at(root).map_err(|source| BuildError::Root { root: shown, source })
 }
 
+fn limits(config: &Config) -> Limits {
+    let config = &config.resource_limits;
+    Limits { cpu_percent: config.cpu_percent, memory: config.memory_mb.map(|mib| mib << 20) }
+}
+
 /// The collectors that are enabled, with their settings.
 fn sources(config: &Config) -> Vec<Source> {
+    let dialects = [config.prometheus.dialect, config.otlp.dialect];
+    let classic = dialects.iter().any(|dialect| *dialect != config::Dialect::Semconv);
     let mut sources = Vec::new();
     for spec in collectors::ALL {
         let Some(settings) = config.collectors.get(spec.name).filter(|settings| settings.enabled) else {
             continue;
         };
-        sources.push(Source {
-            spec,
-            section: Section(settings.settings.clone()),
-            interval: settings.interval,
-            metrics: settings.metrics.clone(),
-        });
+        let mut metrics = settings.metrics.clone();
+        if classic {
+            let needed = CLASSIC_NEEDS.iter().filter(|(collector, _)| *collector == spec.name);
+            metrics.extend(needed.map(|(_, metric)| ((*metric).to_owned(), true)));
+        }
+        let section = Section(settings.settings.clone());
+        sources.push(Source { spec, section, interval: settings.interval, metrics });
     }
     sources
 }

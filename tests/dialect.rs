@@ -133,7 +133,7 @@ fn the_values_are_those_that_psutil_computes() {
         line.rsplit_once(' ').expect("a value").1.parse().expect("a number")
     };
     let near = |series: &str, expected: f64| {
-        assert!((value(series) - expected).abs() < 1e-6, "{series}: {}", value(series))
+        assert!((value(series) - expected).abs() < 1e-6, "{series}: {}", value(series));
     };
     near("cpu_usage_percent", 25.0);
     near("cpu_usage_percent_per_core{core=\"1\"}", 25.0);

@@ -15,13 +15,18 @@ use hostmeter::export::prometheus;
 use regex::Regex;
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "README.ko.md",
     "CHANGELOG.md",
     ".github/CONTRIBUTING.md",
     ".github/SECURITY.md",
     "otel-collector/README.md",
+    "examples/README.md",
+    "examples/prometheus/README.md",
+    "examples/grafana/README.md",
+    "examples/webapp/README.md",
+    "examples/alloy/README.md",
     "tests/bench/processes/README.md",
 ];
 

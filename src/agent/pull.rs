@@ -96,7 +96,8 @@ fn pages(
     settings: &prometheus::Settings,
     measuring: &Measuring,
 ) -> Result<Pages, BuildError> {
-    let page = Page::new(Arc::clone(&measuring.sampler), &measuring.resource, settings);
+    let settings = prometheus::Settings { voice: measuring.voice(config.dialect), ..settings.clone() };
+    let page = Page::new(Arc::clone(&measuring.sampler), &measuring.resource, &settings);
     Ok(Pages { page: Arc::new(page), door: Arc::new(door(config)?) })
 }
 

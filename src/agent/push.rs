@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::config::{self, Config};
-use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane, Pusher};
 use crate::host::Host;
 use crate::queue::{self, Queue};
@@ -56,7 +55,11 @@ pub(super) fn plan(config: &Config, measuring: &Measuring) -> Result<Plan, Build
         // Counters that are read when they are asked for cost less memory as they are.
         config::Temporality::Cumulative | config::Temporality::Lowmemory => otlp::Temporality::Cumulative,
     };
-    let lane = OtlpLane::new(Arc::clone(&measuring.sampler), measuring.resource.to_sdk(), Voice::default());
+    let lane = OtlpLane::new(
+        Arc::clone(&measuring.sampler),
+        measuring.resource.to_sdk(),
+        measuring.voice(config.otlp.dialect),
+    );
     Ok((lane.every(settings.interval).with(temporality), settings))
 }
 

@@ -31,7 +31,9 @@ pub(super) fn import(file: &Path, path: Option<&Path>, force: bool) -> Result<()
     let text = config::read_file(file)?;
     let imported = config::import(&collectors::schemas(), config::Text { name: &name, text: &text })?;
     write(&imported.text, path, force)?;
-    complain(&imported.notes.iter().map(|note| format!("{note}\n")).collect::<String>());
+    for note in &imported.notes {
+        complain(&format!("{note}\n"));
+    }
     Ok(())
 }
 

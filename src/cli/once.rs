@@ -7,9 +7,8 @@ use anyhow::Context;
 
 use crate::agent::{Measuring, pull_settings};
 use crate::config::ProcessEnvironment;
-use crate::dialect::Voice;
 use crate::export::otlp::{self, OtlpLane, Source};
-use crate::export::prometheus::{Page, Shape};
+use crate::export::prometheus::{self, Page, Shape};
 use crate::sampler::FRESH;
 use crate::stats::Stats;
 
@@ -31,12 +30,19 @@ pub(super) fn once(arguments: &Arguments, format: OnceFormat) -> Result<(), Fail
     match format {
         OnceFormat::Table => print(&table::render(&sampler.snapshot(BUDGET))),
         OnceFormat::Prometheus => {
-            let page = Page::new(sampler, &measuring.resource, &pull_settings(&loaded.config.prometheus));
+            let config = &loaded.config.prometheus;
+            let settings =
+                prometheus::Settings { voice: measuring.voice(config.dialect), ..pull_settings(config) };
+            let page = Page::new(sampler, &measuring.resource, &settings);
             let rendered = page.render(Shape::default(), BUDGET).context("the page of /metrics")?;
             print(&String::from_utf8_lossy(&rendered.plain()))
         }
         OnceFormat::OtlpJson => {
-            let mut lane = OtlpLane::new(sampler, measuring.resource.to_sdk(), Voice::default());
+            let mut lane = OtlpLane::new(
+                sampler,
+                measuring.resource.to_sdk(),
+                measuring.voice(loaded.config.otlp.dialect),
+            );
             let mut resources = Vec::new();
             lane.collect(BUDGET, &mut |resource| resources.push(resource));
             print(&otlp::to_json(resources).context("OTLP as JSON")?)

@@ -1,4 +1,4 @@
-//! Swap by device, page faults and paging operations, from `/proc/swaps` (proc_swaps(5)) and `/proc/vmstat`
+//! Swap by device, page faults, paging operations and OOM kills, from `/proc/swaps` (proc_swaps(5)) and `/proc/vmstat`
 //! (proc_vmstat(5)).
 
 use std::sync::Arc;
@@ -30,11 +30,14 @@ static OPERATIONS: Metric = Metric::counter("system.paging.operations", "{operat
     .about("Pages moved between memory and disk: major for swap, minor for all block devices")
     .by(&[DIRECTION, FAULT_TYPE])
     .from("/proc/vmstat: pswpin, pswpout, pgpgin, pgpgout");
+static OOM_KILL: Metric = Metric::counter("system.memory.linux.oom_kill", "{event}", Int)
+    .about("Processes that the kernel killed for want of memory, of the host or of a cgroup")
+    .from("/proc/vmstat: oom_kill (since Linux 4.13)");
 
 pub(super) static SPEC: Spec = Spec {
     name: "paging",
-    about: "Swap by device, page faults and paging operations",
-    metrics: &[&USAGE, &UTILIZATION, &FAULTS, &OPERATIONS],
+    about: "Swap by device, page faults, paging operations and processes killed for want of memory",
+    metrics: &[&USAGE, &UTILIZATION, &FAULTS, &OPERATIONS, &OOM_KILL],
     settings: &[],
     build: |_, _| Ok(Box::new(Paging::default())),
 };
@@ -103,6 +106,9 @@ impl Paging {
                 out.push(&OPERATIONS, attributes, count);
             }
         }
+        if let Some(count) = vmstat.oom_kills {
+            out.push(&OOM_KILL, vec![], count);
+        }
     }
 }
 
@@ -153,6 +159,7 @@ pub(crate) struct Vmstat {
     swapped_out: Option<u64>,
     kib_in: Option<u64>,
     kib_out: Option<u64>,
+    oom_kills: Option<u64>,
 }
 
 pub(crate) fn parse_vmstat(text: &str) -> Result<Vmstat, ParseError> {
@@ -165,6 +172,7 @@ pub(crate) fn parse_vmstat(text: &str) -> Result<Vmstat, ParseError> {
             "pswpout" => &mut vmstat.swapped_out,
             "pgpgin" => &mut vmstat.kib_in,
             "pgpgout" => &mut vmstat.kib_out,
+            "oom_kill" => &mut vmstat.oom_kills,
             _ => continue,
         };
         *field = Some(value);
@@ -245,8 +253,7 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
 
     #[test]
     fn faults_are_told_apart_and_operations_are_pages() {
-        let vmstat =
-            "nr_free_pages 9\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\n";
+        let vmstat = "nr_free_pages 9\npgpgin 4097\npgpgout 80\npswpin 3\npswpout 7\npgfault 100\npgmajfault 9\noom_kill 2\n";
         let (_root, mut host) = host(&[("proc/vmstat", vmstat), ("proc/swaps", HEADER)]);
         host.page_size = 4096;
         let expected = [
@@ -256,6 +263,7 @@ Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
             "system.paging.operations{system.paging.direction=out,system.paging.fault.type=major} 7",
             "system.paging.operations{system.paging.direction=in,system.paging.fault.type=minor} 1024",
             "system.paging.operations{system.paging.direction=out,system.paging.fault.type=minor} 20",
+            "system.memory.linux.oom_kill 2",
         ];
         let out = read_of(&SPEC, &mut Paging::default(), &host);
         assert_eq!(lines(&out), expected);

@@ -65,18 +65,18 @@ pub fn import(collectors: &[CollectorSchema], file: Text<'_>) -> Result<Imported
         );
         put(&mut tree, &PROMETHEUS_DIALECT, root.line, scalar(root.line, "classic"));
     }
-    finish(collectors, file, Node { line: root.line, data: Data::Map(tree) }, notes)
+    finish(collectors, file, &Node { line: root.line, data: Data::Map(tree) }, notes)
 }
 
 /// Checks the new tree, and writes it.
 fn finish(
     collectors: &[CollectorSchema],
     file: Text<'_>,
-    root: Node,
+    root: &Node,
     mut notes: Vec<String>,
 ) -> Result<Imported, Problems> {
     let known = known::all(collectors);
-    let checked = check::tree(&root, &known, &|line| format!("{}:{line}", file.name));
+    let checked = check::tree(root, &known, &|line| format!("{}:{line}", file.name));
     let (unknown, mut wrong): (Vec<_>, Vec<_>) =
         checked.problems.into_iter().partition(|problem| problem.unknown);
     notes.extend(unknown.into_iter().map(|problem| format!("{problem}; left out")));

@@ -88,6 +88,11 @@ impl Host {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// The same of a path that need not be UTF-8.
+    pub fn path_of(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
     fn boot_time_from(&self, stat: &str) -> SystemTime {
         let btime = text::pairs(stat).find(|(key, _)| *key == "btime").map(|(_, seconds)| seconds);
         let by_uptime = || {
@@ -104,12 +109,21 @@ impl Host {
 
     /// The text of a file. Bytes that are not UTF-8 are replaced, so that a name full of them stays a name.
     pub fn read(&self, path: &str) -> Result<String, Error> {
-        let limit = if path.ends_with("mountinfo") { MAX_MOUNTINFO } else { MAX_FILE };
-        let bytes = read_regular(&self.path(path), limit).map_err(|e| Error::io(path, e))?;
-        Ok(match String::from_utf8(bytes) {
+        Ok(match String::from_utf8(self.read_bytes(path)?) {
             Ok(text) => text,
             Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
         })
+    }
+
+    /// The text of a table of paths, which need not be UTF-8: bytes that are not become octal escapes, as the
+    /// kernel makes them of blanks, so that [`text::unescape_path`] gives the path again.
+    pub fn read_escaped(&self, path: &str) -> Result<String, Error> {
+        self.read_bytes(path).map(text::escape_octal)
+    }
+
+    fn read_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let limit = if path.ends_with("mountinfo") { MAX_MOUNTINFO } else { MAX_FILE };
+        read_regular(&self.path(path), limit).map_err(|e| Error::io(path, e))
     }
 
     /// Reads a file and parses it with a pure function; the error names the file.

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, SeekFrom};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::{Errno, Result as KernelResult};
 
 use super::{Error, Host};
@@ -200,7 +200,10 @@ impl Pids {
 
     fn open_file(&self, pid: u32, file: &str) -> KernelResult<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        rustix::fs::openat(&self.proc, Name::new(pid, file).as_c_str(), flags, Mode::empty())
+        let file = rustix::fs::openat(&self.proc, Name::new(pid, file).as_c_str(), flags, Mode::empty())?;
+        // A procfs holds nothing else, and asking there would cost a system call for each file.
+        let regular = || Ok(FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file());
+        if self.is_procfs || regular()? { Ok(file) } else { Err(Errno::INVAL) }
     }
 }
 
@@ -244,6 +247,22 @@ mod tests {
         assert_eq!(pid(b"4194304"), Some(4_194_304));
         for not in [&b"self"[..], b"", b"0", b"1a", b"99999999999", b"4294967296"] {
             assert_eq!(pid(not), None);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let process = root.path().join("proc/7");
+        std::fs::create_dir_all(process.join("io")).unwrap();
+        std::fs::write(root.path().join("proc/stat"), "btime 1\n").unwrap();
+        rustix::fs::mknodat(CWD, process.join("stat"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::os::unix::fs::symlink("status", process.join("status")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", process.join("cmdline")).unwrap();
+        let pids = Pids::open(&Host::at(root.path()).unwrap()).unwrap();
+        assert_eq!(pids.stat(7, &mut [0; 64]), Err(Errno::INVAL));
+        for (file, error) in [("io", Errno::INVAL), ("status", Errno::LOOP), ("cmdline", Errno::INVAL)] {
+            assert_eq!(pids.read(7, file, &mut Vec::new()), Err(error), "{file}");
         }
     }
 

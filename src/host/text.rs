@@ -1,5 +1,9 @@
 //! The shapes of pseudo-files, as pure functions: `key value` lines, columns, and single numbers.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
 use super::error::{Error, ParseError};
 
 /// A number in a column.
@@ -91,8 +95,20 @@ pub fn count_ranges(text: &str) -> Option<usize> {
 ///
 /// See `mangle_path` in fs/seq_file.c: blank, tab, newline and backslash are escaped.
 pub fn unescape_octal(field: &str) -> String {
+    match String::from_utf8(unescape_octal_bytes(field)) {
+        Ok(text) => text,
+        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+    }
+}
+
+/// The same as a path, which need not be UTF-8.
+pub fn unescape_path(field: &str) -> PathBuf {
+    OsString::from_vec(unescape_octal_bytes(field)).into()
+}
+
+fn unescape_octal_bytes(field: &str) -> Vec<u8> {
     if !field.contains('\\') {
-        return field.to_owned();
+        return field.as_bytes().to_vec();
     }
     let bytes = field.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -112,7 +128,22 @@ pub fn unescape_octal(field: &str) -> String {
         out.push(bytes[i]);
         i += 1;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
+}
+
+/// Text of any bytes: those that are not UTF-8 become escapes as the kernel has them for blanks.
+pub fn escape_octal(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| {
+        let mut text = String::with_capacity(e.as_bytes().len() + 12);
+        for chunk in e.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
+                text.extend(['\\', digit(6), digit(3), digit(0)]);
+            }
+        }
+        text
+    })
 }
 
 #[cfg(test)]
@@ -156,6 +187,11 @@ mod tests {
     fn octal_escapes_are_decoded() {
         assert_eq!(unescape_octal(r"/mnt/a\040b\134c"), r"/mnt/a b\c");
         assert_eq!(unescape_octal(r"\9\40"), r"\9\40");
+        assert_eq!(unescape_octal(r"/\377x"), "/\u{fffd}x");
+        let path = b"/mnt/\xff\xfe\xc3\xa9 \xc3";
+        let escaped = escape_octal(path.to_vec());
+        assert_eq!(escaped, r"/mnt/\377\376é \303");
+        assert_eq!(unescape_octal_bytes(&escaped), path);
     }
 
     proptest! {

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::collectors::{Collector, Context};
+use crate::host::own::Usage;
 use crate::host::{Error, Host, is_root};
 use crate::metric::Reading;
 use crate::stats::Stats;
 
+use super::governor::{Change, DEAR, Governor, Limits};
 use super::plan::Planned;
 use super::worker::{Done, Failure, Job, Jobs, Worker, pop};
 use super::{COLLECTOR_DEADLINE, CYCLE_DEADLINE, MAX_STUCK, Shared, Source};
@@ -25,6 +27,10 @@ pub(super) struct Slot {
     last: Option<Arc<Reading>>,
     /// The kinds of problems of the last run, so that only a change is logged.
     problems: BTreeSet<&'static str>,
+    /// Its last run took a good part of the cycle.
+    dear: bool,
+    /// It was frugal then.
+    frugal: bool,
 }
 
 impl Slot {
@@ -32,20 +38,42 @@ impl Slot {
         let Planned { id, source, ceiling, collector } = planned;
         let (mut out, problems) = (collector, BTreeSet::new());
         let Some(old) = kept else {
-            return Self { id, source, collector: out, ceiling, last: None, problems };
+            return Self {
+                id,
+                source,
+                collector: out,
+                ceiling,
+                last: None,
+                problems,
+                dear: false,
+                frugal: false,
+            };
         };
         // It goes on with all that it remembers; one that hangs comes back to it.
         out = out.or(old.collector);
-        Self { id, source, collector: out, ceiling, last: None, problems: old.problems }
+        Self {
+            id,
+            source,
+            collector: out,
+            ceiling,
+            last: None,
+            problems: old.problems,
+            dear: old.dear,
+            frugal: old.frugal,
+        }
     }
 
     fn name(&self) -> &'static str {
         self.source.spec.name
     }
 
-    /// The last reading, while it is younger than the collector's interval.
-    fn still_good(&self) -> Option<Arc<Reading>> {
-        self.last.clone().filter(|reading| reading.instant.elapsed() < self.source.interval)
+    /// The last reading, while it is younger than the collector's interval, or that of the governor where it is dear.
+    fn still_good(&self, governor: &Governor) -> Option<Arc<Reading>> {
+        let mut interval = self.source.interval;
+        if self.dear && self.frugal == governor.frugal() {
+            interval = interval.max(governor.interval());
+        }
+        self.last.clone().filter(|reading| reading.instant.elapsed() < interval)
     }
 }
 
@@ -60,12 +88,17 @@ pub(super) struct Driver {
     /// Workers that hang.
     stuck: usize,
     cycle: u64,
+    governor: Governor,
+    /// The beginning of the governor's time.
+    since: Instant,
 }
 
 impl Driver {
     pub(super) fn new(host: Arc<Host>, stats: Arc<Stats>) -> Self {
         let (tell, done) = channel();
-        Self { host, stats, slots: Vec::new(), worker: None, done, tell, stuck: 0, cycle: 0 }
+        let governor = Governor::new(Limits::default());
+        let since = Instant::now();
+        Self { host, stats, slots: Vec::new(), worker: None, done, tell, stuck: 0, cycle: 0, governor, since }
     }
 
     /// Takes up another plan; a slot with the id of an old one goes on with its collector.
@@ -110,6 +143,31 @@ impl Driver {
             }
         }
         shared.finish(began);
+        self.govern(shared.lock().limits);
+    }
+
+    /// Makes do with less, or with more again, as the ceilings ask for it.
+    fn govern(&mut self, limits: Limits) {
+        if self.governor.limits() != limits {
+            self.governor = Governor::new(limits);
+        }
+        let bounded = limits != Limits::default();
+        if let Some(Change { step, eased, why }) =
+            bounded.then(|| self.governor.judge(self.since.elapsed(), Usage::now())).flatten()
+        {
+            if eased {
+                tracing::info!(step, why, "resource_limits: the agent reads more again");
+            } else {
+                tracing::warn!(step, why, "resource_limits: the agent makes do with less");
+            }
+        }
+        let mut counts = self.stats.lock();
+        counts.limit_step = bounded.then(|| self.governor.step());
+        let took = |slot: &Slot| counts.collectors.get(slot.name()).map_or(0.0, |c| c.duration.as_secs_f64());
+        let all: f64 = self.slots.iter().map(took).sum();
+        for slot in &mut self.slots {
+            slot.dear = took(slot) > DEAR * all;
+        }
     }
 
     /// Takes back what hung in an earlier cycle and has returned since.
@@ -132,10 +190,12 @@ impl Driver {
         let mut jobs = VecDeque::with_capacity(self.slots.len());
         let start = self.host.boot_time;
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            if let Some(reading) = slot.still_good() {
+            if let Some(reading) = slot.still_good(&self.governor) {
                 shared.put(place, reading);
-            } else if let Some(collector) = slot.collector.take() {
+            } else if let Some(mut collector) = slot.collector.take() {
                 slot.last = None;
+                slot.frugal = self.governor.frugal();
+                collector.be_frugal(slot.frugal);
                 let Slot { id, source, ceiling, .. } = slot;
                 let enabled = |metric: &_| source.enabled(metric);
                 let reading = Reading::new(source.spec.name, source.spec.metrics, enabled, *ceiling, start);

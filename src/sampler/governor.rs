@@ -44,6 +44,8 @@ pub(super) const DEAR: f64 = 0.2;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Change {
     pub step: u8,
+    /// A step back.
+    pub eased: bool,
     pub why: String,
 }
 
@@ -63,6 +65,11 @@ pub(super) struct Governor {
 impl Governor {
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, step: 0, window: None, quiet_since: None, patience: PATIENCE.0, eased: None }
+    }
+
+    /// The ceilings.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The step that is taken.
@@ -119,7 +126,7 @@ impl Governor {
         self.quiet_since = None;
         self.eased = Some(now);
         self.step -= 1;
-        Some(Change { step: self.step, why: "use is well below the ceiling again".to_owned() })
+        Some(Change { step: self.step, eased: true, why: "use is well below the ceiling again".to_owned() })
     }
 
     fn tighten(&mut self, now: Duration, memory: bool, percent: f64, bytes: u64) -> Option<Change> {
@@ -137,7 +144,7 @@ impl Governor {
             let most = self.limits.cpu_percent.unwrap_or(0.0);
             format!("{percent:.1} % of a CPU are used, {most} % are the ceiling")
         };
-        Some(Change { step: self.step, why })
+        Some(Change { step: self.step, eased: false, why })
     }
 }
 

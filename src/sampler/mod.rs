@@ -22,6 +22,7 @@ use crate::host::Host;
 use crate::metric::{Metric, Reading, Snapshot};
 use crate::stats::Stats;
 
+pub use governor::Limits;
 use plan::{Known, Planned};
 
 /// How old a snapshot may be that is given to somebody who asks. A little less than a second, so that
@@ -89,6 +90,7 @@ pub struct Sampler {
     plan: u64,
     /// What [`Sampler::take_effect`] gives to the engine.
     pending: Mutex<Option<Vec<Planned>>>,
+    limits: Limits,
 }
 
 /// The thread that reads the host, and what is shared with it.
@@ -116,6 +118,7 @@ struct State {
     /// Somebody waits for a cycle that has not begun.
     requested: bool,
     stopped: bool,
+    limits: Limits,
     /// The plans that the next cycle takes up, one after the other: each builds on the one before.
     plans_to_come: Vec<Vec<Planned>>,
     /// The plans that have been taken up.
@@ -171,13 +174,33 @@ impl Sampler {
         let planned = plan::make(sources, before, next, &context)?;
         let (wanted, known) = (plan::wanted(&planned), plan::known(&planned));
         let next = plan::next_id(&known, next);
-        Ok(Self { engine, wanted, known, next, plan, pending: Mutex::new(Some(planned)) })
+        Ok(Self {
+            engine,
+            wanted,
+            known,
+            next,
+            plan,
+            pending: Mutex::new(Some(planned)),
+            limits: Limits::default(),
+        })
+    }
+
+    /// The same within ceilings.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        let in_effect = self.pending.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if in_effect {
+            self.engine.shared.lock().limits = limits;
+        }
+        Self { limits, ..self }
     }
 
     /// From the next cycle on, the engine works by this configuration. To be called once.
     pub fn take_effect(&self) {
         let planned = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.engine.shared.lock().plans_to_come.extend(planned);
+        let mut state = self.engine.shared.lock();
+        state.plans_to_come.extend(planned);
+        state.limits = self.limits;
     }
 
     /// The host that is read.

@@ -51,7 +51,7 @@ fn imported(text: &str) -> Result<Imported, String> {
 /// What the new file says, read as any file of ours.
 fn config(imported: &Imported) -> hostmeter::config::Config {
     let file = Text { name: "new.yaml", text: &imported.text };
-    resolve(&schemas(), Some(file), &environment(&[]), &[]).unwrap().config
+    resolve(&schemas(), Some(file), &environment(&[]), &[]).expect("it is good").config
 }
 
 #[test]

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -37,6 +38,19 @@ def free_port():
         if port not in _given:
             _given.add(port)
             return port
+
+
+def packages(*names):
+    """The Python of a virtual environment that has these packages of PyPI; it is made where it is missing."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hostmeter"
+    place = cache / f"e2e-{sys.version_info.major}.{sys.version_info.minor}-{'-'.join(names)}"
+    python = place / "bin/python"
+    if not (place / "complete").exists():
+        log(f"installing: {' '.join(names)}")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        subprocess.run([python, "-m", "pip", "-q", "--disable-pip-version-check", "install", *names], check=True)
+        (place / "complete").touch()
+    return python
 
 
 def environment(**more):

@@ -12,8 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import checks_classic
 import checks_endpoint
 import checks_faults
+import checks_formats
 import checks_input
 import checks_late
 import checks_page
@@ -22,6 +24,7 @@ import checks_promtool
 import checks_roads
 import checks_scope
 import checks_shutdown
+import checks_stack
 import checks_values
 from report import Report, log
 
@@ -32,12 +35,15 @@ GROUPS = {
     "values": checks_values.run,
     "processes": checks_processes.run,
     "scope": checks_scope.run,
+    "formats": checks_formats.run,
+    "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
     "endpoint": checks_endpoint.run,
     "page": checks_page.run,
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,
+    "stack": checks_stack.run,
     "roads": checks_roads.run,
 }
 

@@ -14,7 +14,8 @@ class Page:
         self.help = {}
         # name to a list of (labels, value)
         self.samples = {}
-        for line in text.splitlines():
+        # A label may hold what Python also takes for the end of a line.
+        for line in text.split("\n"):
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ", 3)
                 self.types[name] = kind
@@ -25,12 +26,12 @@ class Page:
                 name, labels, value = _sample(line)
                 self.samples.setdefault(name, []).append((labels, value))
 
-    def select(self, name, **wanted):
+    def select(self, name, /, **wanted):
         """The samples of `name` that bear these labels."""
         return [(labels, value) for labels, value in self.samples.get(name, [])
                 if all(labels.get(k) == v for k, v in wanted.items())]
 
-    def sum(self, name, **wanted):
+    def sum(self, name, /, **wanted):
         """The sum over the samples that bear these labels; none is an error, never 0."""
         found = self.select(name, **wanted)
         if not found:

@@ -1,6 +1,7 @@
 //! The text of `/proc/<pid>/mountinfo` (proc_pid_mountinfo(5)), and which of its mounts a path leads to.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::host::ParseError;
 use crate::host::text::{self, Rows};
@@ -37,6 +38,11 @@ impl Mount<'_> {
     /// Where it is mounted.
     pub(super) fn point(&self) -> String {
         text::unescape_octal(self.escaped_point)
+    }
+
+    /// The same as the path that the kernel knows, which need not be UTF-8.
+    pub(super) fn path(&self) -> PathBuf {
+        text::unescape_path(self.escaped_point)
     }
 }
 

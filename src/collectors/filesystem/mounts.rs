@@ -86,9 +86,9 @@ pub(super) fn read(
     filters: &Filters,
     problems: &mut Vec<Error>,
 ) -> Result<Vec<Filesystem>, Error> {
-    let own = || host.read(OWN);
+    let own = || host.read_escaped(OWN);
     let recorded = host.is_recorded();
-    match host.read(OF_HOST) {
+    match host.read_escaped(OF_HOST) {
         Ok(table) if recorded => Ok(choose(of_host(host, &parse(OF_HOST, &table, problems)?), filters)),
         Ok(table) => {
             let own = own()?;
@@ -115,7 +115,7 @@ fn parse<'a>(path: &str, table: &'a str, problems: &mut Vec<Error>) -> Result<Ve
 fn of_host<'a>(host: &Host, mounts: &[Mount<'a>]) -> Vec<Candidate<'a>> {
     let candidate = |mount: &Mount<'a>| {
         let point = mount.point();
-        let path = host.path(&point);
+        let path = host.path_of(&mount.path());
         let read_only = mount.read_only || mount.read_only_everywhere;
         Candidate { mount: *mount, point, path, read_only }
     };
@@ -127,9 +127,9 @@ fn of_host<'a>(host: &Host, mounts: &[Mount<'a>]) -> Vec<Candidate<'a>> {
 fn of_agent<'a>(host: &Host, mounts: &[Mount<'a>]) -> Vec<Candidate<'a>> {
     let whole = host.root() == "/";
     let candidate = |mount: &Mount<'a>| {
-        let path = PathBuf::from(mount.point());
+        let path = mount.path();
         let below = path.strip_prefix(host.root()).ok()?;
-        let point = format!("/{}", below.to_str()?);
+        let point = format!("/{}", below.to_string_lossy());
         let read_only = mount.read_only_everywhere || (whole && mount.read_only);
         Some(Candidate { mount: *mount, point, path, read_only })
     };
@@ -139,7 +139,7 @@ fn of_agent<'a>(host: &Host, mounts: &[Mount<'a>]) -> Vec<Candidate<'a>> {
 /// Leaves out mounts of the host that are not in the agent's own view: statfs there would answer for
 /// whatever else lies at that path, such as the container's image under the name of the host's `/`.
 fn keep_reachable(candidates: &mut Vec<Candidate<'_>>, own: &[Mount<'_>]) {
-    let own: HashSet<(&str, PathBuf)> = own.iter().map(|m| (m.device, m.point().into())).collect();
+    let own: HashSet<(&str, PathBuf)> = own.iter().map(|m| (m.device, m.path())).collect();
     candidates.retain_mut(|candidate| {
         let key = (candidate.mount.device, std::mem::take(&mut candidate.path));
         let reachable = own.contains(&key);

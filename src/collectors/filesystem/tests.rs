@@ -94,6 +94,25 @@ fn a_filesystem_that_does_not_answer_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_mount_point_that_is_not_utf8_is_asked_by_its_own_bytes() {
+    let (root, host) = fixture::host(&[]);
+    std::fs::create_dir(root.path().join("proc/1")).unwrap();
+    let table =
+        b"22 1 8:1 / /mnt/\xff\xfe rw - ext4 /dev/sda1 rw\n23 1 8:2 / /mnt/\xc3\xa9 rw - ext4 /dev/sda2 rw\n";
+    std::fs::write(root.path().join("proc/1/mountinfo"), table).unwrap();
+    std::fs::write(root.path().join("statfs"), b"/mnt/\xff\xfe 1 9 5 4 3 2\n/mnt/\xc3\xa9 1 9 5 4 3 2\n")
+        .unwrap();
+    let mut filesystems = Filesystems::new(SPEC.section("{}").unwrap().get().unwrap());
+    let reading = fixture::read_of(&SPEC, &mut filesystems, &host);
+    assert_eq!(shown(&reading), ["/mnt/\u{fffd}\u{fffd}", "/mnt/é"]);
+    assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+    // The lookup is by the bytes, not by what is shown.
+    std::fs::write(root.path().join("statfs"), "/mnt/\u{fffd}\u{fffd} 1 9 5 4 3 2\n").unwrap();
+    let mut filesystems = Filesystems::new(SPEC.section("{}").unwrap().get().unwrap());
+    assert!(shown(&fixture::read_of(&SPEC, &mut filesystems, &host)).is_empty());
+}
+
+#[test]
 fn two_that_claim_one_place_are_one() {
     let twice = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n23 9 8:2 / / rw - ext4 /dev/sda1 rw\n";
     let reading = read(&SPEC.section("{}").unwrap(), &[("proc/1/mountinfo", twice), ("statfs", STATFS)]);

@@ -14,6 +14,10 @@ const HIDDEN: &str = "***";
 /// A command line is cut to this many characters.
 const LONGEST: usize = 1024;
 
+/// Of arguments that are longer than this many bytes (a page, which is all that `/proc` told for many years) only the
+/// whole ones within are looked at: a thousand times what is shown would cost more than all other processes.
+const LOOKED_AT: usize = 4096;
+
 /// How much of the arguments is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -78,7 +82,7 @@ const SPECIAL: [Special; 12] = [
 
 /// The arguments of a process as one text without secrets; none where there are none (kernel threads).
 pub(super) fn render(cmdline: &[u8], form: Form) -> Option<String> {
-    let text = String::from_utf8_lossy(cmdline);
+    let text = String::from_utf8_lossy(beginning(cmdline));
     let arguments: Vec<&str> = text.trim_end_matches('\0').split('\0').collect();
     if arguments.iter().all(|argument| argument.is_empty()) {
         return None;
@@ -90,6 +94,15 @@ pub(super) fn render(cmdline: &[u8], form: Form) -> Option<String> {
     let mut line = shown.join(" ");
     line = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     Some(line)
+}
+
+/// The arguments that are looked at, without one that was cut: half a secret is no longer known as one. Of a single
+/// long one that is the words, and where it is one word, nothing but that there is one.
+fn beginning(cmdline: &[u8]) -> &[u8] {
+    let Some(cut) = cmdline.get(..LOOKED_AT).filter(|cut| cut.len() < cmdline.len()) else { return cmdline };
+    let end_at = |end: fn(&u8) -> bool| cut.iter().rposition(end).filter(|at| *at > 0);
+    let whole = end_at(|byte| *byte == 0).or_else(|| end_at(u8::is_ascii_whitespace));
+    whole.map_or(HIDDEN.as_bytes(), |at| &cut[..at])
 }
 
 /// The first argument is a path in most cases, and a whole line in some (setproctitle).
@@ -265,6 +278,22 @@ mod tests {
         &["sh", "-c", "login --password CANARY1 now"],
         &["sh", "-c", "curl -u me:CANARY1 https://h"],
     ];
+
+    #[test]
+    fn of_arguments_without_end_the_whole_ones_at_the_beginning_are_looked_at() {
+        let long = "x ".repeat(LOOKED_AT);
+        let shown = |text: &str| render(text.as_bytes(), Form::Scrubbed).unwrap();
+        assert_eq!(shown(&format!("prog\0--verbose\0{long}")), "prog --verbose");
+        // The token lies across the edge, and most of what is before it is hidden.
+        let value = "y".repeat(LOOKED_AT - 40);
+        assert_eq!(
+            shown(&format!("prog\0--password\0{value}\0--key\0AKIA0123456789012345")),
+            "prog --password *** --key"
+        );
+        assert_eq!(shown(&"z".repeat(LOOKED_AT + 1)), HIDDEN);
+        assert!(shown(&long).starts_with("x x x"));
+        assert_eq!(beginning(&long.as_bytes()[..LOOKED_AT]).len(), LOOKED_AT);
+    }
 
     #[test]
     fn no_canary_gets_through() {

@@ -7,12 +7,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::queue::Queue;
+use crate::queue::{Moment, Queue};
 use crate::stats::Stats;
 use crate::supervise::supervise;
 
@@ -180,12 +180,13 @@ impl<S> Clone for Collection<S> {
 impl<S: Source> Collection<S> {
     /// Ticks for ever.
     async fn every(self, interval: Duration, offset: Duration) {
-        let mut wait = schedule::until_next(SystemTime::now(), interval, offset);
+        let start = Moment::now();
+        let mut due = start.boot + schedule::until_next(start.time, interval, offset);
         loop {
-            tokio::time::sleep(wait).await;
-            let tick = Instant::now();
+            tokio::time::sleep(due.saturating_sub(Moment::now().boot)).await;
+            let began = Moment::now().boot;
             self.once().await;
-            wait = schedule::after_tick(SystemTime::now(), tick.elapsed(), interval, offset);
+            due = schedule::after_tick(due, began, Moment::now().boot, interval);
         }
     }
 

@@ -1,7 +1,9 @@
-//! When to collect: aligned to the wall clock, but at each host's own place within the interval.
+//! When to collect: aligned to the wall clock at the start, each host at its own place within the interval, and
+//! from then on by the clock that runs since the boot.
 //!
 //! Alignment makes the points of one host comparable over a restart; the offset keeps a thousand hosts from
-//! coming to one Collector in the same millisecond.
+//! coming to one Collector in the same millisecond. After the start the wall clock has no say: one that is set
+//! back a second each second would stretch or shorten every interval.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,11 +24,14 @@ pub(super) fn until_next(now: SystemTime, interval: Duration, offset: Duration) 
     Duration::from_nanos(u64::try_from(interval - into).unwrap_or(u64::MAX))
 }
 
-/// The same when a tick was `since` ago: what has been missed is left out, and a clock that was set back a
-/// little, or a timer that was early, does not make two ticks of one.
-pub(super) fn after_tick(now: SystemTime, since: Duration, interval: Duration, offset: Duration) -> Duration {
-    let wait = until_next(now, interval, offset);
-    if since + wait < interval / 2 { wait + interval } else { wait }
+/// The tick that follows the one that was due at `due` and began at `began`, as seen at `now`, all on one clock:
+/// what has been missed is left out, and a tick that began late is not followed by another at once.
+pub(super) fn after_tick(due: Duration, began: Duration, now: Duration, interval: Duration) -> Duration {
+    let interval = interval.max(Duration::from_millis(1));
+    let not_before = now.max(began + interval / 2);
+    let missed = not_before.saturating_sub(due).as_nanos() / interval.as_nanos();
+    let intervals = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+    due + interval.saturating_mul(intervals)
 }
 
 #[cfg(test)]
@@ -50,17 +55,16 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_that_was_early_does_not_tick_twice() {
-        let wait = after_tick(at(14_999), Duration::ZERO, INTERVAL, Duration::ZERO);
-        assert_eq!(wait, Duration::from_millis(15_001));
-    }
-
-    #[test]
-    fn a_tick_that_took_too_long_is_followed_by_the_next_regular_one() {
-        let wait = after_tick(at(37_000), Duration::from_secs(22), INTERVAL, Duration::ZERO);
-        assert_eq!(wait, Duration::from_secs(8));
-        let wait = after_tick(at(29_000), Duration::from_secs(14), INTERVAL, Duration::ZERO);
-        assert_eq!(wait, Duration::from_secs(1));
+    fn a_tick_is_followed_by_the_next_and_never_by_one_that_was_missed() {
+        let after = |due, began, now| {
+            let millis = Duration::from_millis;
+            after_tick(millis(due), millis(began), millis(now), INTERVAL).as_millis()
+        };
+        assert_eq!(after(30_000, 30_000, 30_100), 45_000);
+        assert_eq!(after(30_000, 29_999, 30_100), 45_000, "a timer that was early does not tick twice");
+        assert_eq!(after(30_000, 30_000, 52_000), 60_000, "a tick that took too long");
+        assert_eq!(after(30_000, 89_000, 89_100), 105_000, "a machine that woke up a moment before a tick");
+        assert_eq!(after(30_000, 91_000, 91_100), 105_000);
     }
 
     #[test]
@@ -85,15 +89,20 @@ mod tests {
             now in 0..10_000_000_000_u64,
             interval in 1..100_000_u64,
             part in 0.0..1.0_f64,
-            since in 0..200_000_u64,
+            late in 0..200_000_u64,
+            took in 0..200_000_u64,
         ) {
             let interval = Duration::from_millis(interval);
             let offset = interval.mul_f64(part);
             let wait = until_next(at(now), interval, offset);
             prop_assert!(wait > Duration::ZERO && wait <= interval);
-            let since = Duration::from_millis(since);
-            let wait = after_tick(at(now), since, interval, offset);
-            prop_assert!(since + wait >= interval / 2 && wait <= interval * 3 / 2);
+            let due = Duration::from_millis(now);
+            let began = due + Duration::from_millis(late);
+            let ended = began + Duration::from_millis(took);
+            let next = after_tick(due, began, ended, interval);
+            prop_assert!(next > ended && next >= began + interval / 2);
+            prop_assert!(next <= ended.max(began + interval / 2) + interval);
+            prop_assert_eq!(next.saturating_sub(due).as_nanos() % interval.as_nanos(), 0);
         }
     }
 }

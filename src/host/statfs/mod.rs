@@ -57,11 +57,11 @@ impl Pool {
         if !host.is_recorded() {
             return Ok(Self::new(kernel));
         }
-        let table = match host.parse("statfs", parse) {
+        let table = match host.read_escaped("statfs") {
             Err(e) if e.is_unavailable() => Vec::new(),
-            table => table?.rows,
+            text => parse(&text?).map_err(|e| e.at("statfs"))?.rows,
         };
-        let table: HashMap<_, _> = table.into_iter().map(|(at, space)| (host.path(&at), space)).collect();
+        let table: HashMap<_, _> = table.into_iter().map(|(at, space)| (host.path_of(&at), space)).collect();
         Ok(Self::new(move |path| table.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())))
     }
 }
@@ -79,10 +79,10 @@ fn kernel(path: &Path) -> io::Result<Space> {
 }
 
 /// The file `statfs` of a recorded host.
-fn parse(text: &str) -> Result<Rows<(String, Space)>, ParseError> {
+fn parse(text: &str) -> Result<Rows<(PathBuf, Space)>, ParseError> {
     text::rows(text, 0, |number, line| {
         let mut fields = line.split_ascii_whitespace();
-        let at = text::unescape_octal(fields.next().unwrap_or_default());
+        let at = text::unescape_path(fields.next().unwrap_or_default());
         let mut next = || text::number(fields.next(), number, line, "a mount point and 6 numbers");
         let (block, blocks, free, available) = (next()?, next()?, next()?, next()?);
         Ok((at, Space { block, blocks, free, available, inodes: next()?, inodes_free: next()? }))
