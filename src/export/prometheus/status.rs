@@ -142,7 +142,9 @@ fn render(site: &Site) -> Live {
 /// Which agent and which parts a page is of.
 fn run(site: &Site, live: &Live) -> String {
     let start = site.stats.start.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    format!("{}-{start}-{}", env!("CARGO_PKG_VERSION"), live.parts.len())
+    // What is said of each metric does not move, and there is nothing to say before the first /metrics.
+    let series = u8::from(site.flights.page().last().is_some());
+    format!("{}-{start}-{}-{series}", env!("CARGO_PKG_VERSION"), live.parts.len())
 }
 
 fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &View) -> fmt::Result {
