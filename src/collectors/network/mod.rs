@@ -198,8 +198,11 @@ fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
     Ok(())
 }
 
-/// The interfaces of a text of `/proc/<pid>/net/dev`, with the bytes that they received and sent.
-pub(super) fn interfaces_of(text: &str) -> Result<Rows<(Arc<str>, [u64; 2])>, ParseError> {
+/// An interface's name, and the bytes that it received and sent.
+pub(super) type Traffic = (Arc<str>, [u64; 2]);
+
+/// The interfaces of a text of `/proc/<pid>/net/dev`.
+pub(super) fn interfaces_of(text: &str) -> Result<Rows<Traffic>, ParseError> {
     let Rows { rows, odd } = dev::parse(text)?;
     Ok(Rows { rows: rows.into_iter().map(|i| (i.name, [i.received.bytes, i.sent.bytes])).collect(), odd })
 }
