@@ -198,7 +198,7 @@ fn conntrack(host: &Host, out: &mut Reading) -> Result<(), Error> {
     Ok(())
 }
 
-/// An interface, with the bytes that it received and sent.
+/// An interface's name, and the bytes that it received and sent.
 pub(super) type Traffic = (Arc<str>, [u64; 2]);
 
 /// The interfaces of a text of `/proc/<pid>/net/dev`.
