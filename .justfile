@@ -30,6 +30,10 @@ e2e *arguments:
 stack *arguments:
     tests/stack/run {{arguments}}
 
+# What is shipped, built and run: image, package, manifests: `just ship --only kubernetes`
+ship *arguments:
+    tests/ship/run {{arguments}}
+
 # Against peers that refuse, hang, break and lie: `just faults --long`, `just faults --only N07`
 faults *arguments:
     tests/faults/run {{arguments}}

@@ -13,6 +13,7 @@ from report import wait_for
 DOCKERFILE = REPO / "examples/container/Dockerfile"
 # Anything that has a `sleep`.
 APPLICATION = "docker.io/library/rust:1.95-slim-bookworm"
+FIELD = "valueFrom:\n            fieldRef:\n              fieldPath: {}"
 MOST_BYTES = 15 << 20
 LEAST_RIGHTS = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "64m")
 # As examples/kubernetes/base/daemonset.yaml says them.
@@ -45,7 +46,7 @@ def found(report, check):
     labels = image["Config"]["Labels"]
     for label in ("title", "description", "licenses", "version", "revision"):
         check.that(labels.get(f"org.opencontainers.image.{label}"), f"no label {label}")
-    check.same("the health check", image["Config"]["Healthcheck"]["Test"], ["CMD", "/usr/bin/hostmeter", "healthcheck"])
+    check.same("the health check", image["Healthcheck"]["Test"], ["CMD", "/usr/bin/hostmeter", "healthcheck"])
     version = re.search(r'^version = "(.+)"', (REPO / "Cargo.toml").read_text(), re.M)[1]
     check.same("the version", labels["org.opencontainers.image.version"], version)
     said = podman("run", "--rm", IMAGE, "--version").strip()
@@ -90,12 +91,15 @@ def with_capabilities(check):
 
 
 def sidecar(check, directory):
-    """The pod as it is, but for the application, whose place something takes that waits."""
+    """The pod as it is, but for the application, whose place something takes that waits, and for fields of the pod
+    that podman does not know."""
     port = free_port()
     text = (REPO / "examples/kubernetes/sidecar.yaml").read_text()
     for old, new in (
-        ("image: localhost/hostmeter-webapp:0.1.0", f"image: {APPLICATION}\n      command: [sleep, '600']"),
+        ("image: localhost/hostmeter-webapp:0.1.0", f"image: {APPLICATION}\n      command: [/bin/sleep, '600']"),
         ("containerPort: 9464", f"containerPort: 9464\n          hostPort: {port}\n          hostIP: 127.0.0.1"),
+        (FIELD.format("spec.nodeName"), "value: node"),
+        (FIELD.format("metadata.namespace"), "value: namespace"),
     ):
         check.that(old in text, f"sidecar.yaml has no {old}")
         text = text.replace(old, new)
