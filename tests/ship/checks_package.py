@@ -14,6 +14,13 @@ WANTED = {
     "/usr/lib/systemd/system/hostmeter.service": "-rw-r--r--",
     "/usr/share/doc/hostmeter/copyright": "-rw-r--r--",
 }
+# Of a binary that prints them.
+SAID = {
+    "/usr/share/man/man1/hostmeter.1.gz": "-rw-r--r--",
+    "/usr/share/bash-completion/completions/hostmeter": "-rw-r--r--",
+    "/usr/share/fish/vendor_completions.d/hostmeter.fish": "-rw-r--r--",
+    "/usr/share/zsh/vendor-completions/_hostmeter": "-rw-r--r--",
+}
 # Installed, used, and gone: what an administrator does, and no systemd at hand.
 LIFE = """
 set -e
@@ -45,7 +52,8 @@ def run(report, directory):
                                                  text=True).stdout.strip(), version)
         rows = subprocess.run(["dpkg-deb", "-c", package], capture_output=True, text=True, check=True).stdout
         found = {row.split()[5][1:]: row.split()[:2] for row in rows.splitlines()}
-        for path, mode in WANTED.items():
+        prints = subprocess.run([HOSTMETER, "man"], capture_output=True).returncode == 0
+        for path, mode in (WANTED | SAID if prints else WANTED).items():
             check.same(path, found.get(path), [mode, "root/root"])
     if reason := why_not():
         print(f"NOT CHECKED: the package installed, because {reason}.")
