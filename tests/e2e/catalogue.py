@@ -76,4 +76,7 @@ def _reasons():
     if not os.path.exists("/proc/self/io"):
         yield "process.disk.io", "no /proc/<pid>/io"
     # These tell of trouble, and there may be none.
+    yield "hostmeter.limit.step", "no ceiling is set"
+    yield "hostmeter.task.panics", "nothing panicked"
+    yield "container.", "the test does not run in a container of its own"
     yield "hostmeter.collector.errors", "a counter of errors, and there was none"

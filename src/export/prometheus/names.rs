@@ -109,12 +109,17 @@ pub(super) struct Names {
 impl Names {
     /// The name of a metric.
     pub(super) fn metric(self, metric: &Metric) -> String {
+        let counter = metric.kind == Kind::Counter && self.strategy.suffixes();
         let mut name = metric.name.to_owned();
+        if counter && let Some(short) = name.strip_suffix(".total") {
+            // `pressure.total` in seconds is `pressure_seconds_total` behind a Collector, too.
+            name.truncate(short.len());
+        }
         if let Some(words) = self.unit(metric) {
             name.push('_');
             name.push_str(&words);
         }
-        if metric.kind == Kind::Counter && self.strategy.suffixes() && !name.ends_with("total") {
+        if counter && !name.ends_with("_total") {
             name.push_str("_total");
         }
         self.translate(&name)
