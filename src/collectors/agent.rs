@@ -171,10 +171,13 @@ fn life(stats: &Stats, counts: &Counts, out: &mut Reading) {
         out.push(&LAST_RELOAD, vec![], i64::from(reload.successful));
         out.push(&LAST_RELOAD_TIME, vec![], unix_seconds(reload.at));
     }
-    for (reason, lines) in
-        [("blocked", &stats.log.blocked), ("repeated", &stats.log.repeated), ("unsent", &stats.log.unsent)]
-    {
+    for (reason, lines) in [("blocked", &stats.log.blocked), ("repeated", &stats.log.repeated)] {
         out.push(&LOG_DROPPED, vec![(REASON.name, reason.into())], lines.load(Ordering::Relaxed));
+    }
+    // Only who sends the log can miss some of it.
+    let unsent = stats.log.unsent.load(Ordering::Relaxed);
+    if unsent > 0 {
+        out.push(&LOG_DROPPED, vec![(REASON.name, "unsent".into())], unsent);
     }
     for (task, panics) in &counts.panics {
         out.push(&PANICS, vec![(TASK.name, (*task).into())], *panics);

@@ -62,8 +62,7 @@ static AGENT: Section = Section {
             "logs",
             Kind::OneOf(&["stderr", "otlp"]),
             "stderr",
-            "Where the log goes: to the standard error alone, or by OTLP as well (otlp), to the endpoint of the \
-             metrics with its headers and TLS, as far as it answers: what it does not take at once is left out.",
+            "otlp sends the log to the receiver of the metrics as well, which may miss what it does not take at once.",
         ),
         Setting::new(
             "sandbox",
