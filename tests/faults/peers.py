@@ -16,13 +16,23 @@ HUGE = 100 << 20
 RESET = struct.pack("ii", 1, 0)
 
 
+def listening(host, port):
+    """A socket that listens there; a connection of somebody else may have the port for a moment."""
+    for _ in range(50):
+        try:
+            return socket.create_server((host, port))
+        except OSError:
+            time.sleep(0.1)
+    return socket.create_server((host, port))
+
+
 class Peer:
     """Accepts at `address` until it is stopped; `manner(connection)` is what it does with each."""
 
     def __init__(self, address, manner):
         host, port = address.rsplit(":", 1)
         self.manner = manner
-        self.listener = socket.create_server((host, int(port)))
+        self.listener = listening(host, int(port))
         self.sockets = []
         # How many connections there were, and how long each was there.
         self.seen = 0

@@ -204,7 +204,10 @@ pub(super) type Traffic = (Arc<str>, [u64; 2]);
 /// The interfaces of a text of `/proc/<pid>/net/dev`.
 pub(super) fn interfaces_of(text: &str) -> Result<Rows<Traffic>, ParseError> {
     let Rows { rows, odd } = dev::parse(text)?;
-    Ok(Rows { rows: rows.into_iter().map(|i| (i.name, [i.received.bytes, i.sent.bytes])).collect(), odd })
+    // Two lines of one name would be one series twice, which spoils a whole page.
+    let mut seen = HashSet::new();
+    let once = rows.into_iter().filter(|interface| seen.insert(Arc::clone(&interface.name)));
+    Ok(Rows { rows: once.map(|i| (i.name, [i.received.bytes, i.sent.bytes])).collect(), odd })
 }
 
 /// Bytes received and sent over all interfaces in a text of `/proc/<pid>/net/dev` but the loopback.
