@@ -124,11 +124,6 @@ impl Reading {
         self.add(metric, attributes, None, value.into());
     }
 
-    /// Adds a point with a value of another point.
-    pub fn add_value(&mut self, metric: &'static Metric, attributes: Attributes, value: Value) {
-        self.add(metric, attributes, None, value);
-    }
-
     /// Adds a point of an entity.
     pub fn push_of(
         &mut self,

@@ -61,16 +61,21 @@ def run(report, directory, options):
             in_prometheus(report, prometheus)
 
 
-def beside_psutil(report, python, agent):
+def at_once(python, agent, seconds):
+    """Our page, and what psutil says, both of the same seconds."""
     script = __file__.replace("checks_classic", "psutil_agent")
     theirs = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                               env=environment())
     theirs.stdout.readline()
     agent.page()
-    time.sleep(3)
+    time.sleep(seconds)
     page = Page(agent.page_text())
     told, _ = theirs.communicate("\n", timeout=30)
-    theirs = json.loads(told)
+    return page, json.loads(told)
+
+
+def beside_psutil(report, python, agent):
+    page, theirs = at_once(python, agent, 3)
     compared = 0
     for name, labels in NAMES.items():
         with report.check(f"classic: {name} is there, with its labels") as check:
@@ -119,15 +124,7 @@ def cpu_alone(report, directory):
     with Agent(directory, "classic-cpu", HOSTMETER_PROMETHEUS__DIALECT="classic",
                HOSTMETER_COLLECTORS__PROCESS__TOP_N="50") as agent:
         agent.start()
-        script = __file__.replace("checks_classic", "psutil_agent")
-        theirs = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                  env=environment())
-        theirs.stdout.readline()
-        agent.page()
-        time.sleep(4)
-        page = Page(agent.page_text())
-        told, _ = theirs.communicate("\n", timeout=30)
-    theirs = json.loads(told)
+        page, theirs = at_once(python, agent, 4)
     for name in ("cpu_usage_percent", "cpu_usage_percent_per_core", "process_cpu_percent"):
         with report.check(f"classic: {name} is what psutil says") as check:
             same = 0

@@ -32,7 +32,7 @@ use super::{Collector, Spec};
 use detail::{Reader, Refusals, still_same};
 use facts::Facts;
 use group::Groups;
-use matching::Filter;
+use matching::{Filter, Rule};
 use settings::{Config, View};
 use table::{Age, Class, Process, Table};
 
@@ -132,17 +132,7 @@ pub(super) static SPEC: Spec = Spec {
         let config: Config = section.get()?;
         let (filter, rules) = config.expressions().map_err(::config::ConfigError::Message)?;
         let reader = Reader::new(context.host, config.attributes.clone(), config.command_line.form());
-        let groups = Groups::new(config.group_by, rules, config.max_groups);
-        Ok(Box::new(Processes {
-            config,
-            filter,
-            groups,
-            reader,
-            pids: None,
-            table: Table::default(),
-            last: None,
-            frugal: false,
-        }))
+        Ok(Box::new(Processes::new(config, filter, rules, reader)))
     },
 };
 
@@ -226,6 +216,13 @@ impl Collector for Processes {
 }
 
 impl Processes {
+    /// A collector that has read nothing yet.
+    fn new(config: Config, filter: Filter, rules: Vec<Rule>, reader: Reader) -> Self {
+        let groups = Groups::new(config.group_by, rules, config.max_groups);
+        let (pids, table, last) = (None, Table::default(), None);
+        Self { config, filter, groups, reader, pids, table, last, frugal: false }
+    }
+
     /// Finds out who may be shown, and who is in which group, of processes of which that is not known.
     fn classify(&mut self, pids: &Pids) {
         let grouped = self.config.view == View::Groups;

@@ -38,17 +38,7 @@ impl Machine {
         let host = Host::at(dir.path()).unwrap();
         let (filter, rules) = config.expressions().unwrap();
         let reader = Reader::new(&host, config.attributes.clone(), config.command_line.form());
-        let groups = Groups::new(config.group_by, rules, config.max_groups);
-        let collector = Processes {
-            config,
-            filter,
-            groups,
-            reader,
-            pids: None,
-            table: Table::default(),
-            last: None,
-            frugal: false,
-        };
+        let collector = Processes::new(config, filter, rules, reader);
         let time = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_001_001), Instant::now());
         Self { dir, host, collector, live: BTreeMap::new(), uptime: 100_000, time }
     }
@@ -297,17 +287,7 @@ fn what_this_machine_says_of_this_process_is_what_we_say() {
     let host = Host::at("/").unwrap();
     let config = Config { view: View::All, ceiling: 50_000, ..Config::default() };
     let reader = Reader::new(&host, Vec::new(), None);
-    let groups = Groups::new(config.group_by, Vec::new(), 1);
-    let mut collector = Processes {
-        config,
-        filter: Filter::default(),
-        groups,
-        reader,
-        pids: None,
-        table: Table::default(),
-        last: None,
-        frugal: false,
-    };
+    let mut collector = Processes::new(config, Filter::default(), Vec::new(), reader);
     let mut out = Reading::new("process", SPEC.metrics, |m| m.default, 200_000, host.boot_time);
     collector.collect(&host, &mut out).unwrap();
     let own = std::process::id();

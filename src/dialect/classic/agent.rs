@@ -48,7 +48,7 @@ fn agent(told: &Told<'_>, out: &mut Reading) {
     ] {
         for point in told.points(from) {
             if let Some(name) = attribute(&point.attributes, "hostmeter.collector") {
-                out.add_value(to, vec![(COLLECTOR.name, name.clone())], point.value);
+                out.push(to, vec![(COLLECTOR.name, name.clone())], point.value);
             }
         }
     }

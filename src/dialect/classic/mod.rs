@@ -52,7 +52,7 @@ impl Told<'_> {
     ) {
         for point in self.points(from).filter(|point| is(point, with.0, with.1)) {
             if let Some(value) = attribute(&point.attributes, labels.0) {
-                out.add_value(to, vec![(labels.1, value.clone())], point.value);
+                out.push(to, vec![(labels.1, value.clone())], point.value);
             }
         }
     }

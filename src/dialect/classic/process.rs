@@ -49,7 +49,7 @@ fn process(told: &Told<'_>, out: &mut Reading) {
     for (from, to) in [("process.memory.usage", &MEMORY), ("process.uptime", &RUNTIME)] {
         for point in told.points(from) {
             if let Some(labels) = of(point) {
-                out.add_value(to, labels, point.value);
+                out.push(to, labels, point.value);
             }
         }
     }
