@@ -72,12 +72,13 @@ def cpu(check, moment):
         value = moment.value("system.cpu.time", cpu_mode=mode)
         moment.between(check, mode, value, lambda r, m=mode: r.cpu[m], step)
     modes = {"interrupt": ("irq", "softirq")}
-    total, theirs_total = moment.value("system.cpu.time"), 0
+    total, theirs_total, offline = moment.value("system.cpu.time"), 0, host.offline_cpu_seconds()
     for mode in moment.before.cpu:
         theirs = sum(moment.node.sum("node_cpu_seconds_total", mode=m) for m in modes.get(mode, (mode,)))
         guest = {"user": "user", "nice": "nice"}.get(mode)
         if guest and "node_cpu_guest_seconds_total" in moment.node.samples:
             theirs -= moment.node.sum("node_cpu_guest_seconds_total", mode=guest)
+        theirs += offline.get(mode, 0)
         theirs_total += theirs
         # Each CPU's seconds are rounded to a tick on their own there.
         slack = (host.cpus() + 1) * TICK + 0.1

@@ -19,13 +19,22 @@ def boot_time():
     return int(re.search(r"^btime (\d+)", read("/proc/stat"), re.M)[1])
 
 
-def cpu_seconds():
-    """By `cpu.mode`, guest time counted once and both kinds of interrupts together."""
-    ticks = dict(zip(MODES, (int(v) for v in read("/proc/stat").split("\n", 1)[0].split()[1:])))
+def cpu_seconds(line="cpu"):
+    """By `cpu.mode`, guest time counted once and both kinds of interrupts together; of one line of the file."""
+    counts = re.search(rf"^{line} (.*)", read("/proc/stat"), re.M)[1].split()
+    ticks = dict(zip(MODES, map(int, counts)))
     ticks["user"] -= ticks.pop("guest", 0)
     ticks["nice"] -= ticks.pop("guest_nice", 0)
     ticks["interrupt"] = ticks.pop("irq") + ticks.pop("softirq")
     return {mode: count / TICKS for mode, count in ticks.items()}
+
+
+def offline_cpu_seconds():
+    """What CPUs that are switched off now did before: the kernel's sum has it, and no line of a CPU."""
+    if not read("/sys/devices/system/cpu/offline").strip():
+        return {}
+    whole, lines = cpu_seconds(), re.findall(r"^cpu\d+", read("/proc/stat"), re.M)
+    return {mode: seconds - sum(cpu_seconds(line)[mode] for line in lines) for mode, seconds in whole.items()}
 
 
 def stat_counter(name):
