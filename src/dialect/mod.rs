@@ -49,6 +49,12 @@ pub fn classic() -> impl Iterator<Item = &'static Metric> {
     classic::TABLES.iter().flat_map(|table| table.metrics).copied()
 }
 
+/// Those that are made of what one collector read.
+pub fn classic_of(collector: &str) -> impl Iterator<Item = &'static Metric> {
+    let tables = classic::TABLES.iter().filter(move |table| table.collector == collector);
+    tables.flat_map(|table| table.metrics).copied()
+}
+
 impl Voice {
     /// A voice for `about`.
     pub fn new(dialect: Dialect, about: About) -> Self {

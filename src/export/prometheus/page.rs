@@ -18,7 +18,7 @@ use crate::sampler::{FRESH, Sampler};
 
 use super::Settings;
 use super::format::Shape;
-use super::names::Strategy;
+use super::names::{Names, Strategy};
 use super::text::Writer;
 
 /// The page of all metrics.
@@ -138,9 +138,15 @@ impl Page {
         &self.sampler
     }
 
-    /// Whether a metric is collected.
-    pub fn wants(&self, metric: &Metric) -> bool {
-        self.wanted.iter().any(|wanted| std::ptr::eq(*wanted, metric))
+    /// What a metric is called on the page; none where it is not there.
+    pub(super) fn name(&self, metric: &Metric) -> Option<String> {
+        let there = self.wanted.iter().any(|wanted| std::ptr::eq(*wanted, metric));
+        there.then(|| Names { strategy: self.strategy, ..Names::default() }.metric(metric))
+    }
+
+    /// Whether a metric is collected, under whatever name it is shown.
+    pub(super) fn collects(&self, metric: &Metric) -> bool {
+        self.sampler.wanted().iter().any(|wanted| std::ptr::eq(wanted.metric, metric))
     }
 
     /// The last page, once there is one.

@@ -69,7 +69,7 @@ enum State {
 impl State {
     fn of(spec: &Spec, page: &Page, stats: Option<&CollectorStats>) -> Self {
         let Some(stats) = stats else {
-            let on = spec.metrics.iter().any(|metric| page.wants(metric));
+            let on = spec.metrics.iter().any(|metric| page.collects(metric));
             return if on { State::Waiting } else { State::Off };
         };
         let only_absent = stats.errors.keys().all(|kind| *kind == "unavailable");
@@ -160,7 +160,7 @@ fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &Vi
         live,
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"{ICON}\">\
-         <style>{STYLE}</style></head>\n<body>\n<header><h1>{}</h1><p class=\"soft\">hostmeter {}",
+         <style>{STYLE}</style></head>\n<body>\n<header><h1>{}</h1><p class=soft>hostmeter {}",
         Text(host),
         env!("CARGO_PKG_VERSION"),
     )?;
@@ -180,7 +180,7 @@ fn write(live: &mut Live, site: &Site, all: &[&Spec], counts: &Counts, view: &Vi
     )?;
     verdict.write(live)?;
     live.write_str(
-        "<p id=\"lost\" class=\"verdict bad\" role=\"alert\" hidden><b>hostmeter does not answer.</b> \
+        "<p id=lost class=\"verdict bad\" role=alert hidden><b>hostmeter does not answer.</b> \
          What is shown is from before; the page tries again by itself.</p>\n",
     )?;
     charts::write(live, view)?;

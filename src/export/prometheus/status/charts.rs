@@ -169,7 +169,7 @@ const NONE: &str = "–";
 
 /// All of them.
 pub(super) fn write(live: &mut Live, view: &View) -> fmt::Result {
-    live.write_str("<div class=\"charts\">\n")?;
+    live.write_str("<div class=charts>\n")?;
     for chart in &CHARTS {
         chart.write(live, view)?;
     }
@@ -185,15 +185,15 @@ impl Chart {
         let top = self.whole.and_then(|whole| whole(view)).unwrap_or_else(|| self.unit.top(highest));
         let headline = (self.headline)(view).filter(|text| !text.is_empty());
         write!(live, "<figure class=\"{id}\"><figcaption><h3>{title}</h3>")?;
-        live.text("b", &format!("{id}.now"), "class=\"n\"", headline.as_deref().unwrap_or(NONE))?;
-        live.write_str("</figcaption><div class=\"plot\"><div class=\"y\" aria-hidden=\"true\">")?;
+        live.text("b", &format!("{id}.now"), "class=n", headline.as_deref().unwrap_or(NONE))?;
+        live.write_str("</figcaption><div class=plot><div class=y aria-hidden=true>")?;
         live.text("span", &format!("{id}.top"), "", self.unit.tick(top))?;
         live.text("span", &format!("{id}.half"), "", self.unit.tick(top / 2.0))?;
         live.write_str("<span>0</span></div>")?;
         let spoken = self.spoken(view, headline.as_deref());
-        let fixed = "role=\"img\" viewBox=\"0 0 600 250\" preserveAspectRatio=\"none\"";
+        let fixed = "role=img viewBox=\"0 0 600 250\" preserveAspectRatio=\"none\"";
         live.element("svg", &format!("{id}.svg"), fixed, &[("aria-label", &spoken)], None)?;
-        live.write_str("<path class=\"grid\" d=\"M0 0H600M0 125H600M300 0V250\"/>")?;
+        live.write_str("<path class=grid d=\"M0 0H600M0 125H600M300 0V250\"/>")?;
         // The highest of a stack first: the others are painted over it.
         for (place, values) in drawn.iter().enumerate().rev() {
             let path = if self.stacked { plot::area(values, top) } else { plot::line(values, top) };
@@ -201,9 +201,9 @@ impl Chart {
             live.element("path", &format!("{id}.{place}"), &class, &[("d", &path)], None)?;
             live.write_str("</path>")?;
         }
-        write!(live, "<path class=\"base\" d=\"M0 {HEIGHT}H600\"/></svg>")?;
+        write!(live, "<path class=base d=\"M0 {HEIGHT}H600\"/></svg>")?;
         live.write_str(
-            "<div class=\"x\" aria-hidden=\"true\"><span>10 min ago</span><span>5 min</span><span>now</span></div></div>\n",
+            "<div class=x aria-hidden=true><span>10 min ago</span><span>5 min</span><span>now</span></div></div>\n",
         )?;
         self.table(live, view)?;
         live.write_str("</figure>\n")
@@ -221,33 +221,29 @@ impl Chart {
 
     fn table(&self, live: &mut Live, view: &View) -> fmt::Result {
         let Self { title, lines, unit, .. } = self;
-        write!(
-            live,
-            "<table><caption class=\"heard\">{title}: now, and the highest of ten minutes</caption>"
-        )?;
-        live.write_str("<thead><tr><td></td><th>now</th><th>highest</th></tr></thead><tbody>\n")?;
+        write!(live, "<table><caption class=heard>{title}: now, and the highest of ten minutes</caption>")?;
+        live.write_str("<thead><tr><td><th>now<th>highest<tbody>\n")?;
         let rows = lines.iter().map(|line| (line, *unit));
         let rows = rows.chain(self.further.iter().map(|line| (line, Unit::Bytes)));
         for (place, ((key, label), unit)) in rows.enumerate() {
             let shown = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), |value| unit.show(value));
             // A key to the plot, for lines that are in it.
             let key_class = if place < lines.len() { place + 1 } else { 0 };
-            write!(live, "<tr><th><i class=\"k{key_class}\"></i>{label}</th>")?;
+            write!(live, "<tr><th><i class=\"k{key_class}\"></i>{label}")?;
             live.text("td", key, "", shown(view.last(key)))?;
             live.text("td", &format!("{key}.max"), "", shown(view.highest(key)))?;
-            live.write_str("</tr>\n")?;
         }
-        live.write_str("</tbody></table>")
+        live.write_str("</table>")
     }
 }
 
 /// The processes that use most at the moment.
 pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
     live.write_str(
-        "<h2 id=\"processes\">Top processes</h2>\n<div class=\"wide\"><table class=\"top\"><caption class=\"heard\">\
+        "<h2 id=processes>Top processes</h2>\n<div class=wide><table class=top><caption class=heard>\
          The processes that use most CPU, and among equals most memory</caption>\n<thead><tr><th>Process</th>\
-         <th class=\"n\">PID</th><th class=\"more\">Owner</th>\
-         <th class=\"n\" title=\"Share of all CPUs\">CPU</th><th class=\"n\">Memory</th></tr></thead>\n<tbody>\n",
+         <th class=n>PID</th><th class=more>Owner</th>\
+         <th class=n title=\"Share of all CPUs\">CPU</th><th class=n>Memory</th>\n<tbody>\n",
     )?;
     for place in 0..10 {
         let process = view.top.get(place);
@@ -256,20 +252,14 @@ pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
         let text = |shown: Option<String>| shown.unwrap_or_else(|| NONE.to_owned());
         let name = process.map(|process| process.name.clone());
         live.text("th", &format!("p{place}n"), "", text(name))?;
-        live.text("td", &format!("p{place}p"), "class=\"n\"", text(process.and_then(|p| p.pid.clone())))?;
-        live.text(
-            "td",
-            &format!("p{place}o"),
-            "class=\"more\"",
-            text(process.and_then(|p| p.owner.clone())),
-        )?;
+        live.text("td", &format!("p{place}p"), "class=n", text(process.and_then(|p| p.pid.clone())))?;
+        live.text("td", &format!("p{place}o"), "class=more", text(process.and_then(|p| p.owner.clone())))?;
         let cpu = process.and_then(|process| process.cpu).map(percent);
-        live.text("td", &format!("p{place}c"), "class=\"n\"", text(cpu))?;
+        live.text("td", &format!("p{place}c"), "class=n", text(cpu))?;
         let memory = process.and_then(|process| process.memory).map(|memory| bytes(memory as u64));
-        live.text("td", &format!("p{place}m"), "class=\"n\"", text(memory))?;
-        live.write_str("</tr>\n")?;
+        live.text("td", &format!("p{place}m"), "class=n", text(memory))?;
     }
-    live.write_str("</tbody></table></div>\n")?;
+    live.write_str("</table></div>\n")?;
     let class = if view.top.is_empty() { "soft" } else { "none" };
     live.element("p", "p.none", "", &[("class", &class)], None)?;
     live.write_str("None is known: is the collector <code>process</code> on?</p>\n")

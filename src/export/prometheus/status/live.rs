@@ -52,7 +52,11 @@ impl Live {
         self.html.push('>');
         if let Some(text) = text {
             let text = plain(text);
-            write!(self.html, "{}</{tag}>", Text(&text))?;
+            write!(self.html, "{}", Text(&text))?;
+            // A cell ends where the next one begins.
+            if !matches!(tag, "td" | "th") {
+                write!(self.html, "</{tag}>")?;
+            }
             part.insert("text".to_owned(), text.into());
         }
         self.parts.insert(key.to_owned(), part.into());
@@ -77,7 +81,7 @@ mod tests {
         live.element("path", "b", "", &[("d", &"M0 1"), ("class", &"\"x\"")], None).unwrap();
         assert_eq!(
             live.html,
-            "<td data-l=a class=\"n\">&lt;b&gt;\u{fffd}&amp;</td>\
+            "<td data-l=a class=\"n\">&lt;b&gt;\u{fffd}&amp;\
              <path data-l=b d=\"M0 1\" class=\"&quot;x&quot;\">"
         );
         let parts = serde_json::json!({

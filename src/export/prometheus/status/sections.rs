@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use crate::collectors::Spec;
+use crate::dialect::classic_of;
 use crate::export::prometheus::html::{Text, ago, bytes, span};
 use crate::export::prometheus::names;
 use crate::export::prometheus::page::Page;
@@ -79,7 +80,7 @@ impl Verdict {
 
     pub(super) fn write(&self, live: &mut Live) -> fmt::Result {
         let class = format!("verdict {}", self.class);
-        live.element("p", "verdict", "role=\"status\"", &[("class", &class)], None)?;
+        live.element("p", "verdict", "role=status", &[("class", &class)], None)?;
         live.text("b", "verdict.bold", "", &self.bold)?;
         live.write_str(" ")?;
         live.text("span", "verdict.rest", "", &self.rest)?;
@@ -89,11 +90,11 @@ impl Verdict {
 
 pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Counts) -> fmt::Result {
     live.write_str(
-        "<h2 id=\"collectors\">Collectors</h2>\n<div class=\"wide\"><table class=\"collectors\">\
-         <caption class=\"heard\">Each collector, its last run and its last problem</caption>\n\
-         <thead><tr><th>Collector</th><th>State</th><th class=\"n\">Points</th>\
-         <th class=\"n\">Took</th><th class=\"n more\">Last success</th>\
-         <th class=\"more\">Errors so far</th></tr></thead>\n<tbody>\n",
+        "<h2 id=collectors>Collectors</h2>\n<div class=wide><table class=collectors>\
+         <caption class=heard>Each collector, its last run and its last problem</caption>\n\
+         <thead><tr><th>Collector</th><th>State</th><th class=n>Points</th>\
+         <th class=n>Took</th><th class=\"n more\">Last success</th>\
+         <th class=more>Errors so far</th>\n<tbody>\n",
     )?;
     let mut kinds = Vec::new();
     for (spec, state) in states {
@@ -101,7 +102,7 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
         let name = spec.name;
         let key = |what: &str| format!("c.{name}.{what}");
         let about = Text(spec.about);
-        write!(live, "<tr><th title=\"{about}\">{name}</th><td>")?;
+        write!(live, "<tr><th title=\"{about}\">{name}<td>")?;
         let class = format!("state {class}");
         live.element("span", &key("state"), "", &[("class", &class)], Some(&words))?;
         let ran = counts.collectors.get(name);
@@ -111,21 +112,19 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
             (_, ran) => ran.and_then(|ran| ran.problem.as_deref()).unwrap_or_default(),
         };
         live.text("code", &key("problem"), "", problem)?;
-        live.write_str("</td>")?;
         let known = |text: Option<String>| text.unwrap_or_default();
-        live.text("td", &key("points"), "class=\"n\"", known(ran.map(|ran| ran.points.to_string())))?;
-        live.text("td", &key("took"), "class=\"n\"", known(ran.map(|ran| span(ran.duration))))?;
+        live.text("td", &key("points"), "class=n", known(ran.map(|ran| ran.points.to_string())))?;
+        live.text("td", &key("took"), "class=n", known(ran.map(|ran| span(ran.duration))))?;
         let success = ran.map(|ran| ran.last_success.map_or_else(|| "never".to_owned(), ago));
         live.text("td", &key("success"), "class=\"n more\"", known(success))?;
         let errors = ran.map(|ran| {
             let errors: Vec<String> = ran.errors.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
             errors.join(", ")
         });
-        live.text("td", &key("errors"), "class=\"more\"", known(errors))?;
-        live.write_str("</tr>\n")?;
+        live.text("td", &key("errors"), "class=more", known(errors))?;
         kinds.extend(ran.iter().flat_map(|ran| ran.errors.keys().copied()));
     }
-    live.write_str("</tbody></table></div>\n")?;
+    live.write_str("</table></div>\n")?;
     for (kind, remedy) in REMEDIES {
         let class = if kinds.contains(&kind) { "soft" } else { "none" };
         live.element("p", &format!("remedy.{kind}"), "", &[("class", &class)], None)?;
@@ -135,10 +134,10 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
 }
 
 pub(super) fn otlp(live: &mut Live, export: &ExportStats) -> fmt::Result {
-    live.write_str("<h2 id=\"otlp\">OTLP</h2>\n")?;
+    live.write_str("<h2 id=otlp>OTLP</h2>\n")?;
     let Some(queue) = &export.queue else {
         return live.write_str(
-            "<p class=\"soft\">Off. Set <code>otlp.endpoint</code> in the file or \
+            "<p class=soft>Off. Set <code>otlp.endpoint</code> in the file or \
              <code>OTEL_EXPORTER_OTLP_ENDPOINT</code> to push to a Collector; <code>hostmeter config show</code> \
              says who switched it off where one is set.</p>\n",
         );
@@ -152,18 +151,18 @@ pub(super) fn otlp(live: &mut Live, export: &ExportStats) -> fmt::Result {
     let (usage, limit) = (bytes(queue.usage), bytes(queue.limit));
     let requests = if queue.batches == 1 { "request" } else { "requests" };
     let place = if queue.durable { "on disk" } else { "in memory" };
-    live.write_str("<tr><th class=\"key\">Queue</th><td>")?;
+    live.write_str("<tr><th class=key>Queue<td>")?;
     let text =
         format!("{usage} of {limit} {place}: {} {requests}, {} points{oldest}", queue.batches, queue.points);
     live.text("span", "otlp.queue", "", text)?;
     let moving: [(&str, &dyn Display); 2] = [("max", &queue.limit), ("value", &queue.usage)];
-    live.element("meter", "otlp.meter", "min=\"0\" aria-label=\"How full the queue is\"", &moving, None)?;
-    live.write_str("</meter></td></tr>\n")?;
+    live.element("meter", "otlp.meter", "min=0 aria-label=\"How full the queue is\"", &moving, None)?;
+    live.write_str("</meter>")?;
     row(live, "otlp.collected", "Points collected", export.collected)?;
     for outcome in ["delivered", "dropped", "rejected"] {
         row(live, &format!("otlp.{outcome}"), &format!("Points {outcome}"), points(export, outcome))?;
     }
-    live.write_str("</tbody></table></div>\n")
+    live.write_str("</table></div>\n")
 }
 
 /// The points of an outcome: `540`, or `543 (540 queue full, 3 age)`.
@@ -179,7 +178,7 @@ fn points(export: &ExportStats, wanted: &str) -> String {
 }
 
 pub(super) fn agent(live: &mut Live, site: &Site, counts: &Counts, view: &View) -> fmt::Result {
-    live.write_str("<h2 id=\"agent\">The agent</h2>\n")?;
+    live.write_str("<h2 id=agent>The agent</h2>\n")?;
     table(live, "The agent itself")?;
     let read = view.time.map_or_else(|| "not yet".to_owned(), ago);
     row(live, "agent.read", "Host last read", read)?;
@@ -202,68 +201,74 @@ pub(super) fn agent(live: &mut Live, site: &Site, counts: &Counts, view: &View) 
     let panics: Vec<String> = counts.panics.iter().map(|(task, n)| format!("{n} in {task}")).collect();
     let panics = if panics.is_empty() { "none".to_owned() } else { panics.join(", ") };
     row(live, "agent.panics", "Panics", panics)?;
-    live.write_str("</tbody></table></div>\n")
+    live.write_str("</table></div>\n")
 }
 
 pub(super) fn metrics(out: &mut Live, states: &[(&Spec, State)], page: &Page) -> fmt::Result {
     out.write_str(
-        "<h2 id=\"metrics\">Metrics</h2>\n<p class=\"soft\">What the last page held. A metric that is off is switched on in the \
+        "<h2 id=metrics>Metrics</h2>\n<p class=soft>What the last page held. A metric that is off is switched on in the \
          file, under <code>collectors.&lt;collector&gt;.metrics</code>.</p>\n",
     )?;
     let last = page.last();
     for (spec, state) in states {
+        // A dialect says the same in other words, and both are found here.
+        let translated = classic_of(spec.name).filter(|metric| page.name(metric).is_some());
+        let metrics: Vec<_> = spec.metrics.iter().copied().chain(translated).collect();
         let series = |name| last.as_ref().and_then(|last| last.series.get(name)).copied().unwrap_or(0);
-        let all: usize = spec.metrics.iter().map(|metric| series(metric.name)).sum();
+        let all: usize = metrics.iter().map(|metric| series(metric.name)).sum();
         let (class, words) = state.shown();
+        // A hundred rows: without the end tags that HTML does not need, and each source once.
         write!(
             out,
-            "<details><summary><b>{}</b>: {} <span class=\"soft\">({all} series)</span> \
-             <span class=\"{class}\">{words}</span></summary><div class=\"wide\"><table class=\"names\"><caption class=\"heard\">Metrics of {}</caption>\n<thead><tr><th>Metric</th>\
-             <th>On /metrics</th><th>From</th><th class=\"n\">Series</th></tr></thead>\n<tbody>\n",
+            "<details><summary><b>{}</b>: {} <span class=soft>({all} series)</span> <span class={class}>{words}</span>\
+             </summary><div class=wide><table class=names>\n<thead><tr><th>Metric<th>On /metrics<th>From<th class=n>Series\
+             <tbody>\n",
             spec.name,
             Text(spec.about),
-            spec.name,
         )?;
-        for group in spec.metrics.chunk_by(|one, other| one.source == other.source) {
+        for group in metrics.chunk_by(|one, other| one.source == other.source) {
             for (number, metric) in group.iter().enumerate() {
-                // A hundred rows: without the end tags that HTML does not need, and each source once.
                 let (name, about) = (metric.name, Text(metric.description));
-                write!(out, "<tr><td>{name}<p>{about}<td>{}", names::name(metric))?;
+                let (shown, series) = match (page.name(metric), page.collects(metric), series(name)) {
+                    (Some(shown), _, 0) => (shown, "none now".to_owned()),
+                    (Some(shown), _, series) => (shown, series.to_string()),
+                    (None, true, _) => ("by other names, below".to_owned(), "–".to_owned()),
+                    (None, false, _) => (names::name(metric), "off".to_owned()),
+                };
+                write!(out, "<tr><td>{name}<p>{about}<td>{}", Text(&shown))?;
                 if number == 0 {
-                    write!(out, "<td rowspan=\"{}\">{}", group.len(), Text(metric.source))?;
+                    let source = if metric.source.is_empty() { "what is above" } else { metric.source };
+                    let rows =
+                        if group.len() > 1 { format!(" rowspan={}", group.len()) } else { String::new() };
+                    write!(out, "<td{rows}><p>{}", Text(source))?;
                 }
-                match (page.wants(metric), series(metric.name)) {
-                    (false, _) => out.write_str("<td>off\n")?,
-                    (true, 0) => out.write_str("<td>none now\n")?,
-                    (true, series) => writeln!(out, "<td>{series}")?,
-                }
+                writeln!(out, "<td>{series}")?;
             }
         }
-        out.write_str("</tbody></table></div></details>\n")?;
+        out.write_str("</table></div></details>\n")?;
     }
     Ok(())
 }
 
 pub(super) fn resource(live: &mut Live, site: &Site) -> fmt::Result {
     live.write_str(
-        "<h2 id=\"resource\">Resource</h2>\n<p class=\"soft\">What every metric says of its sender: \
+        "<h2 id=resource>Resource</h2>\n<p class=soft>What every metric says of its sender: \
          <code>target_info</code> here, the resource on OTLP.</p>\n",
     )?;
     table(live, "The resource")?;
     for (name, value) in site.resource.iter() {
         let (name, value) = (Text(name), Text(value));
-        writeln!(live, "<tr><th class=\"key\"><code>{name}</code></th><td><code>{value}</code></td></tr>")?;
+        writeln!(live, "<tr><th class=key><code>{name}</code></th><td><code>{value}</code></td></tr>")?;
     }
-    live.write_str("</tbody></table></div>\n")
+    live.write_str("</table></div>\n")
 }
 
 fn table(live: &mut Live, caption: &str) -> fmt::Result {
-    writeln!(live, "<div class=\"wide\"><table><caption class=\"heard\">{caption}</caption><tbody>")
+    writeln!(live, "<div class=wide><table><caption class=heard>{caption}</caption><tbody>")
 }
 
 /// A row of a name and what it is.
 fn row(live: &mut Live, key: &str, name: &str, value: impl Display) -> fmt::Result {
-    write!(live, "<tr><th class=\"key\">{name}</th>")?;
-    live.text("td", key, "", value)?;
-    live.write_str("</tr>\n")
+    write!(live, "<tr><th class=key>{name}")?;
+    live.text("td", key, "", value)
 }

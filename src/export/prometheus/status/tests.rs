@@ -197,6 +197,6 @@ fn the_whole_page_is_small() {
     let mut live = Live::default();
     write(&mut live, &site, ALL, &site.stats.read(), &view).unwrap();
     let bytes = live.html.len();
-    assert!(bytes < 64 << 10, "{bytes} bytes");
+    assert!(bytes < 60_000, "{bytes} bytes");
     assert!(!live.html.contains("NaN") && !live.html.contains(">inf"), "{}", live.html);
 }
