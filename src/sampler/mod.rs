@@ -227,6 +227,11 @@ impl Sampler {
         &self.wanted
     }
 
+    /// Whether this collector is on.
+    pub fn has(&self, collector: &str) -> bool {
+        self.known.iter().any(|known| known.is_of(collector))
+    }
+
     /// The cycles that have ended: what shows that the host is still read.
     pub fn cycles(&self) -> u64 {
         self.engine.shared.lock().cycles

@@ -23,6 +23,12 @@ pub(super) struct Known {
     ceiling: usize,
 }
 
+impl Known {
+    pub(super) fn is_of(&self, collector: &str) -> bool {
+        self.source.spec.name == collector
+    }
+}
+
 /// Builds what is new, and keeps the collectors whose own settings stay as they are: what they remember is
 /// the counters of groups, and the reading before that rates begin with. `next` is the first id that is free.
 pub(super) fn make(

@@ -1,6 +1,7 @@
 """The names of a psutil agent: beside psutil itself at the same moment, and in a real Prometheus."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -58,6 +59,7 @@ def run(report, directory, options):
         with Prometheus(directory / "prometheus", {"hostmeter": f"127.0.0.1:{agent.port}"}, "2s") as prometheus:
             prometheus.start()
             beside_psutil(report, python, agent)
+            on_the_status_page(report, agent)
             in_prometheus(report, prometheus)
 
 
@@ -101,6 +103,18 @@ def beside_psutil(report, python, agent):
                 check.that(same, f"nothing to compare: {theirs[name][:3]}, {page.samples.get(name, [])[:3]}")
             compared += same
     report.note(f"classic: {compared} values beside psutil's")
+
+
+def on_the_status_page(report, agent):
+    with report.check("classic: the status page has each metric by both names, and no collector is called off") as check:
+        _, html = agent.get("/")
+        status = json.loads(agent.get("/-/status.json")[1])
+        off = [name for name, collector in status["collectors"].items() if collector["state"] == "of"]
+        check.same("collectors that are off", off, [])
+        for name in NAMES:
+            check.that(f"<td>{name}<p>" in html, f"{name} is not on it")
+        check.that(re.search(r"<td>system.cpu.utilization<p>[^<]*<td>by other names", html), "the convention's name")
+        check.that(re.search(r"<td>cpu_usage_percent<p>[^<]*<td>cpu_usage_percent<td>.*<td>1$", html, re.M), "its series")
 
 
 def in_prometheus(report, prometheus):

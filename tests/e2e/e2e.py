@@ -21,6 +21,7 @@ import checks_late
 import checks_page
 import checks_processes
 import checks_promtool
+import checks_readme
 import checks_roads
 import checks_scope
 import checks_shutdown
@@ -33,6 +34,7 @@ from report import Report, log
 GROUPS = {
     "input": checks_input.run,
     "promtool": checks_promtool.run,
+    "readme": checks_readme.run,
     "values": checks_values.run,
     "processes": checks_processes.run,
     "scope": checks_scope.run,

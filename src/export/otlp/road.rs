@@ -187,12 +187,8 @@ fn book(counts: &mut Counts, queue: &Queue, now: Moment) {
     let export = &mut counts.export;
     export.since = Some(books.since());
     export.collected = books.taken();
-    for fate in Fate::ALL {
-        let points = books.left(fate);
-        if points > 0 {
-            export.points.insert(outcome(fate), points);
-        }
-    }
+    // Those that did not happen, too: a counter that begins with its first loss shows none to PromQL's `increase`.
+    export.points = Fate::ALL.into_iter().map(|fate| (outcome(fate), books.left(fate))).collect();
     export.queue = Some(QueueStats {
         usage: usage.bytes,
         limit: usage.limit,

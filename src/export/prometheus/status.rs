@@ -20,7 +20,7 @@ use hyper::header::HeaderValue;
 use ring::digest::{SHA256, digest};
 use tokio::time::timeout;
 
-use crate::collectors::{ALL, Spec};
+use crate::collectors::{self, PORTABLE, Spec};
 use crate::history::View;
 use crate::stats::{CollectorStats, Counts};
 
@@ -69,7 +69,7 @@ enum State {
 impl State {
     fn of(spec: &Spec, page: &Page, stats: Option<&CollectorStats>) -> Self {
         let Some(stats) = stats else {
-            let on = spec.metrics.iter().any(|metric| page.collects(metric));
+            let on = page.sampler().has(spec.name);
             return if on { State::Waiting } else { State::Off };
         };
         let only_absent = stats.errors.keys().all(|kind| *kind == "unavailable");
@@ -135,8 +135,14 @@ fn render(site: &Site) -> Live {
     let mut live = Live { html: String::with_capacity(64 << 10), ..Live::default() };
     let view = site.flights.page().sampler().history().view();
     // Writing to a string cannot fail.
-    let _ = write(&mut live, site, ALL, &site.stats.read(), &view);
+    let _ = write(&mut live, site, &specs(site), &site.stats.read(), &view);
     live
+}
+
+/// The collectors to tell of. The one of other systems is told of where it runs.
+fn specs(site: &Site) -> Vec<&'static Spec> {
+    let sampler = site.flights.page().sampler();
+    collectors::every().filter(|spec| !std::ptr::eq(*spec, PORTABLE) || sampler.has(spec.name)).collect()
 }
 
 /// Which agent and which parts a page is of.

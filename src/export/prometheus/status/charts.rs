@@ -191,7 +191,7 @@ impl Chart {
         live.text("span", &format!("{id}.half"), "", self.unit.tick(top / 2.0))?;
         live.write_str("<span>0</span></div>")?;
         let spoken = self.spoken(view, headline.as_deref());
-        let fixed = "role=img viewBox=\"0 0 600 250\" preserveAspectRatio=\"none\"";
+        let fixed = "role=img viewBox=\"0 0 600 250\" preserveAspectRatio=none";
         live.element("svg", &format!("{id}.svg"), fixed, &[("aria-label", &spoken)], None)?;
         live.write_str("<path class=grid d=\"M0 0H600M0 125H600M300 0V250\"/>")?;
         // The highest of a stack first: the others are painted over it.
@@ -199,7 +199,6 @@ impl Chart {
             let path = if self.stacked { plot::area(values, top) } else { plot::line(values, top) };
             let class = format!("class=\"{}{}\"", if self.stacked { "a" } else { "l" }, place + 1);
             live.element("path", &format!("{id}.{place}"), &class, &[("d", &path)], None)?;
-            live.write_str("</path>")?;
         }
         write!(live, "<path class=base d=\"M0 {HEIGHT}H600\"/></svg>")?;
         live.write_str(
@@ -221,7 +220,7 @@ impl Chart {
 
     fn table(&self, live: &mut Live, view: &View) -> fmt::Result {
         let Self { title, lines, unit, .. } = self;
-        write!(live, "<table><caption class=heard>{title}: now, and the highest of ten minutes</caption>")?;
+        write!(live, "<table><caption class=heard>{title}: now, and the highest of ten minutes")?;
         live.write_str("<thead><tr><td><th>now<th>highest<tbody>\n")?;
         let rows = lines.iter().map(|line| (line, *unit));
         let rows = rows.chain(self.further.iter().map(|line| (line, Unit::Bytes)));
@@ -241,7 +240,7 @@ impl Chart {
 pub(super) fn processes(live: &mut Live, view: &View) -> fmt::Result {
     live.write_str(
         "<h2 id=processes>Top processes</h2>\n<div class=wide><table class=top><caption class=heard>\
-         The processes that use most CPU, and among equals most memory</caption>\n<thead><tr><th>Process</th>\
+         The processes that use most CPU, and among equals most memory<thead><tr><th>Process</th>\
          <th class=n>PID</th><th class=more>Owner</th>\
          <th class=n title=\"Share of all CPUs\">CPU</th><th class=n>Memory</th>\n<tbody>\n",
     )?;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::collectors::{ALL, Spec};
+use crate::collectors::Spec;
 use crate::export::prometheus::server::Site;
 use crate::history::{LINES, Process};
 use crate::stats::{Counts, ExportStats};
@@ -54,7 +54,7 @@ fn collectors(site: &Site, counts: &Counts) -> Value {
         });
         (spec.name.to_owned(), value)
     };
-    Value::Object(ALL.iter().map(collector).collect())
+    Value::Object(super::specs(site).iter().map(collector).collect())
 }
 
 /// None while it is off. The books balance: `collected = delivered + waiting + dropped + rejected`.

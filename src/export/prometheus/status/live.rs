@@ -49,7 +49,7 @@ impl Live {
             write!(self.html, " {name}=\"{}\"", Text(&value))?;
             part.insert((*name).to_owned(), value.into());
         }
-        self.html.push('>');
+        self.html.push_str(if tag == "path" { "/>" } else { ">" });
         if let Some(text) = text {
             let text = plain(text);
             write!(self.html, "{}", Text(&text))?;
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(
             live.html,
             "<td data-l=a class=\"n\">&lt;b&gt;\u{fffd}&amp;\
-             <path data-l=b d=\"M0 1\" class=\"&quot;x&quot;\">"
+             <path data-l=b d=\"M0 1\" class=\"&quot;x&quot;\"/>"
         );
         let parts = serde_json::json!({
             "a": {"text": "<b>\u{fffd}&"},

@@ -18,8 +18,8 @@ use super::live::Live;
 const REMEDIES: [(&str, &str); 6] = [
     (
         "permission",
-        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or run it \
-         as root; some systems refuse even root",
+        "the agent may not read it: give it the capabilities CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; some \
+         systems refuse even root",
     ),
     (
         "timeout",
@@ -91,7 +91,7 @@ impl Verdict {
 pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Counts) -> fmt::Result {
     live.write_str(
         "<h2 id=collectors>Collectors</h2>\n<div class=wide><table class=collectors>\
-         <caption class=heard>Each collector, its last run and its last problem</caption>\n\
+         <caption class=heard>Each collector, its last run and its last problem\
          <thead><tr><th>Collector</th><th>State</th><th class=n>Points</th>\
          <th class=n>Took</th><th class=\"n more\">Last success</th>\
          <th class=more>Errors so far</th>\n<tbody>\n",
@@ -168,7 +168,7 @@ pub(super) fn otlp(live: &mut Live, export: &ExportStats) -> fmt::Result {
 /// The points of an outcome: `540`, or `543 (540 queue full, 3 age)`.
 fn points(export: &ExportStats, wanted: &str) -> String {
     let all = export.points.iter().map(|(outcome, points)| (Outcome::labels(*outcome), *points));
-    let these: Vec<_> = all.filter(|((outcome, _), _)| *outcome == wanted).collect();
+    let these: Vec<_> = all.filter(|((outcome, _), points)| *outcome == wanted && *points > 0).collect();
     let sum: u64 = these.iter().map(|(_, points)| points).sum();
     let reason = |((_, reason), points): &((_, Option<&str>), u64)| {
         Some(format!("{points} {}", (*reason)?.replace('_', " ")))
@@ -221,10 +221,11 @@ pub(super) fn metrics(out: &mut Live, states: &[(&Spec, State)], page: &Page) ->
         write!(
             out,
             "<details><summary><b>{}</b>: {} <span class=soft>({all} series)</span> <span class={class}>{words}</span>\
-             </summary><div class=wide><table class=names>\n<thead><tr><th>Metric<th>On /metrics<th>From<th class=n>Series\
+             </summary><div class=wide><table class=names><caption class=heard>{}<thead><tr><th>Metric<th>On /metrics<th>From<th class=n>Series\
              <tbody>\n",
             spec.name,
             Text(spec.about),
+            spec.name,
         )?;
         for group in metrics.chunk_by(|one, other| one.source == other.source) {
             for (number, metric) in group.iter().enumerate() {
@@ -264,7 +265,7 @@ pub(super) fn resource(live: &mut Live, site: &Site) -> fmt::Result {
 }
 
 fn table(live: &mut Live, caption: &str) -> fmt::Result {
-    writeln!(live, "<div class=wide><table><caption class=heard>{caption}</caption><tbody>")
+    writeln!(live, "<div class=wide><table><caption class=heard>{caption}<tbody>")
 }
 
 /// A row of a name and what it is.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::collectors::Collector;
+use crate::collectors::{ALL, Collector};
 use crate::export::prometheus::fixture;
 use crate::host::{Error, Host};
 use crate::metric::{Attribute, Metric, Reading, ValueType};
