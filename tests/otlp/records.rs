@@ -1,19 +1,30 @@
 //! `agent.logs: otlp`: the agent's own log records at the receiver of the metrics.
 
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use prost::Message;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
 use super::agent::until;
+use super::authority::{Authority, Files, Pair};
+use super::encrypted::config;
 use super::server::{Manner, Villain, listen};
 
 /// A receiver of log records, and of nothing else.
@@ -48,6 +59,43 @@ impl LogsService for Receiver {
 }
 
 impl Receiver {
+    /// Serves HTTPS.
+    async fn serve_web(&self, pair: &Pair) -> String {
+        let (listener, endpoint) = listen().await;
+        let mut config = Arc::unwrap_or_clone(config(pair, None));
+        config.alpn_protocols.clear();
+        let (acceptor, receiver) = (TlsAcceptor::from(Arc::new(config)), self.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, receiver) = (acceptor.clone(), receiver.clone());
+                tokio::spawn(async move {
+                    let service = service_fn(|request| receiver.clone().post(request));
+                    let stream = TokioIo::new(acceptor.accept(stream).await.unwrap());
+                    // Who has gone has what it wanted.
+                    let _ = http1::Builder::new().serve_connection(stream, service).await;
+                });
+            }
+        });
+        endpoint.replace("http://127.0.0.1", "https://localhost")
+    }
+
+    async fn post(self, request: http::Request<Incoming>) -> Result<http::Response<String>, Status> {
+        let (head, body) = request.into_parts();
+        if head.uri.path() != "/v1/logs" {
+            return Ok(http::Response::builder().status(404).body(String::new()).unwrap());
+        }
+        assert_eq!(head.headers["content-type"], "application/x-protobuf");
+        let mut message = Vec::new();
+        let body = body.collect().await.unwrap().to_bytes();
+        GzDecoder::new(&body[..]).read_to_end(&mut message).unwrap();
+        let request = Request::new(ExportLogsServiceRequest::decode(&message[..]).unwrap());
+        self.export(request).await?;
+        Ok(http::Response::builder()
+            .header("content-type", "application/x-protobuf")
+            .body(String::new())
+            .unwrap())
+    }
+
     async fn serve(&self) -> String {
         let (listener, endpoint) = listen().await;
         let service = LogsServiceServer::new(self.clone()).accept_compressed(CompressionEncoding::Gzip);
@@ -105,6 +153,23 @@ async fn the_log_arrives_with_the_resource_and_the_headers_and_on_the_standard_e
     let stopped = seen.records.iter().find(|record| record.severity_text == "INFO").unwrap();
     assert_eq!(stopped.severity_number, 9);
     assert!(stopped.observed_time_unix_nano > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_arrives_by_http_and_tls_at_the_path_for_logs() {
+    let (files, authority) = (Files::new(), Authority::new());
+    let receiver = Receiver::default();
+    let endpoint = receiver.serve_web(&authority.issue("localhost", 2100)).await;
+    let ca = files.put("ca.pem", &authority.pem);
+    let more = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.to_str().unwrap()),
+    ];
+    let child = start(&endpoint, &more);
+    until("the first record", || receiver.has("collectors")).await;
+    let (good, _, written) = stop(child).await;
+    assert!(good && receiver.has("stopping"), "{:?}\n{written}", receiver.bodies());
 }
 
 #[tokio::test(flavor = "multi_thread")]
