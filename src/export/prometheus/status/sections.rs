@@ -218,11 +218,11 @@ pub(super) fn metrics(out: &mut Live, states: &[(&Spec, State)], page: &Page) ->
         let all: usize = metrics.iter().map(|metric| series(metric.name)).sum();
         let (class, words) = state.shown();
         // A hundred rows: without the end tags that HTML does not need, and each source once.
-        write!(
+        writeln!(
             out,
             "<details><summary><b>{}</b>: {} <span class=soft>({all} series)</span> <span class={class}>{words}</span>\
              </summary><div class=wide><table class=names><caption class=heard>{}<thead><tr><th>Metric<th>On /metrics<th>From<th class=n>Series\
-             <tbody>\n",
+             <tbody>",
             spec.name,
             Text(spec.about),
             spec.name,
