@@ -4,14 +4,17 @@
 //! A few lines instead of a library, because the protocol is one datagram. Nothing here ever waits: a message
 //! that the manager has no room for is dropped.
 
-use std::io;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+#[cfg_attr(not(target_os = "linux"), path = "systemd/nowhere.rs")]
+mod socket;
+
 use std::time::Duration;
+
+use socket::Socket;
 
 /// The way to the manager; without one, everything is said to nobody.
 #[derive(Debug, Default)]
 pub struct Manager {
-    socket: Option<UnixDatagram>,
+    socket: Option<Socket>,
     watchdog: Option<Duration>,
 }
 
@@ -19,7 +22,7 @@ impl Manager {
     /// The manager that the variables of this process name.
     pub fn find(variable: impl Fn(&str) -> Option<String>) -> Self {
         let socket = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()).and_then(|name| {
-            connect(&name).inspect_err(|error| tracing::warn!(%error, "NOTIFY_SOCKET cannot be used")).ok()
+            Socket::connect(&name).inspect_err(|error| tracing::warn!(%error, "NOTIFY_SOCKET cannot be used")).ok()
         });
         // What is meant for a process that started us is not meant for us.
         let ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
@@ -45,8 +48,7 @@ impl Manager {
 
     /// The configuration is being read anew; [`Manager::ready`] ends that.
     pub fn reloading(&self) {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+        let micros = socket::monotonic_micros();
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=reads the configuration anew\n"));
     }
 
@@ -69,29 +71,14 @@ impl Manager {
     }
 }
 
-fn connect(name: &str) -> io::Result<UnixDatagram> {
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
-    socket.connect_addr(&address(name)?)?;
-    Ok(socket)
-}
-
-/// A path, or a name without a file, which begins with `@`.
-fn address(name: &str) -> io::Result<SocketAddr> {
-    #[cfg(target_os = "linux")]
-    if let Some(name) = name.strip_prefix('@') {
-        use std::os::linux::net::SocketAddrExt;
-        return SocketAddr::from_abstract_name(name);
-    }
-    SocketAddr::from_pathname(name)
-}
-
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use super::*;
 
     fn manager(socket: &str, others: &[(&str, &str)]) -> Manager {
@@ -126,7 +113,6 @@ mod tests {
         assert_eq!(manager.watchdog(), None);
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_manager_without_a_file_is_told_as_well() {
         use std::os::linux::net::SocketAddrExt;

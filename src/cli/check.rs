@@ -1,5 +1,6 @@
 //! `hostmeter check`: is the configuration good, and what can this host give.
 
+use std::env::consts::OS;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +71,9 @@ fn collectors_of(config: &Config, counts: &Counts, out: &mut String) {
     for spec in collectors::every() {
         let enabled = config.collectors.get(spec.name).is_some_and(|collector| collector.enabled);
         let state = match counts.collectors.get(spec.name) {
+            _ if !enabled && OS != "linux" && !spec.is_of(OS) => {
+                format!("off   this platform: {OS} is not Linux; portable stands in")
+            }
             _ if !enabled => format!("off   collectors.{}.enabled is false", spec.name),
             None => "off   it did not answer".to_owned(),
             Some(stats) => state(stats),

@@ -13,6 +13,7 @@ mod once;
 mod port;
 mod run;
 mod sandbox;
+mod signals;
 pub mod table;
 mod top;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytesize::ByteSize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::agent::{Agent, Configurer, Push, RunError, Steering, otlp_settings};
@@ -18,6 +17,7 @@ use crate::systemd::Manager;
 
 use super::arguments::Arguments;
 use super::log::{self, Log};
+use super::signals::{Asked, Signals};
 use super::{Failure, configuration, sandbox};
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
@@ -53,6 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         introduce(&agent, &loaded.config, loaded.file.as_deref());
         if let (Some(files), Some(capabilities)) = (files, capabilities) {
             tracing::info!(files, capabilities, "sandbox");
+        } else if loaded.config.agent.sandbox {
+            tracing::info!("sandbox: none on this system");
         }
         tokio::spawn(watch_signals(signals, stop, reload));
         Box::pin(agent.run(steering)).await
@@ -124,20 +126,6 @@ impl Configurer for Sources {
     }
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        let [terminate, interrupt, hang_up] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
-    }
-}
-
 /// The first signal to stop asks to drain, the second ends at once; SIGHUP has the configuration read anew.
 async fn watch_signals(
     signals: std::io::Result<Signals>,
@@ -153,14 +141,10 @@ async fn watch_signals(
     };
     let mut stopping = false;
     loop {
-        tokio::select! {
-            _ = signals.terminate.recv() => {}
-            _ = signals.interrupt.recv() => {}
-            _ = signals.hang_up.recv() => {
-                // With as many to come as there are places, one more would read the same.
-                let _ = reload.try_send(ReloadAsked::default());
-                continue;
-            }
+        if signals.next().await == Asked::Reload {
+            // With as many to come as there are places, one more would read the same.
+            let _ = reload.try_send(ReloadAsked::default());
+            continue;
         }
         if stopping {
             std::process::exit(KILLED);

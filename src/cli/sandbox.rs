@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Prometheus, Web, read_web};
 use crate::confine::{self, Files, Privileges};
-use crate::host::Host;
+use crate::host::{self, Host};
 
 /// Where the C library, the resolver and the certificates of every distribution lie.
 const OF_THE_SYSTEM: [&str; 9] =
@@ -17,20 +17,20 @@ const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
 /// Gives away the privileges that this configuration does not need, before any other thread begins. Returns how many
-/// capabilities are left; none where it is switched off.
+/// capabilities are left; none where it is switched off, or the system takes nothing.
 pub(super) fn drop_privileges(config: &Config) -> Option<u32> {
     let privileges = Privileges {
         low_port: config.prometheus.enabled
             && ports(&config.prometheus).any(|port| (1..1024).contains(&port)),
         foreign_directory: config.queue.directory.as_deref().is_some_and(is_foreign),
     };
-    config.agent.sandbox.then(|| confine::drop_privileges(privileges))
+    config.agent.sandbox.then(|| confine::drop_privileges(privileges)).flatten()
 }
 
 /// Gives away all files but those that a configuration needs, for this thread and those that it starts. Returns
-/// how far that went; none where it is switched off.
+/// how far that went; none where it is switched off, or the system takes nothing.
 pub(super) fn confine(config: &Config, files: &Files) -> Option<&'static str> {
-    config.agent.sandbox.then(|| confine::confine(files))
+    config.agent.sandbox.then(|| confine::confine(files)).flatten()
 }
 
 /// The files that another configuration needs and that were given away.
@@ -89,9 +89,8 @@ fn directory_of(path: &Path) -> &Path {
 
 /// Whether a directory, or the one in which it is to be made, belongs to another user.
 fn is_foreign(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     let found = path.metadata().or_else(|_| directory_of(path).metadata());
-    found.is_ok_and(|metadata| metadata.uid() != rustix::process::geteuid().as_raw())
+    found.is_ok_and(|metadata| host::is_foreign(&metadata))
 }
 
 #[cfg(test)]

@@ -51,9 +51,15 @@ impl Spec {
             name: self.name,
             about: self.about,
             settings: self.settings,
-            enabled: !std::ptr::eq(self, PORTABLE),
+            enabled: self.is_of(std::env::consts::OS),
             metrics: self.metrics.iter().map(|metric| (metric.name, metric.default)).collect(),
         }
+    }
+
+    /// Whether it measures by itself on an operating system (`linux`, `macos`, `windows`). The others are off there
+    /// until somebody asks for them, as who reads the recording of another host may.
+    pub fn is_of(&self, os: &str) -> bool {
+        std::ptr::eq(self, &raw const agent::SPEC) || (os == "linux") != std::ptr::eq(self, PORTABLE)
     }
 
     /// The settings of a collector of which a file says `yaml`, such as `{per_core: true}`; `{}` is the
@@ -140,7 +146,7 @@ pub static ALL: &[&Spec] = &[
     &agent::SPEC,
 ];
 
-/// The collector of macOS and Windows. On Linux it is off, and runs instead of those in [`ALL`] that measure the same.
+/// The collector of macOS and Windows, where those of Linux are off. On Linux it is off, and runs instead of those in [`ALL`] that measure the same.
 pub static PORTABLE: &Spec = &portable::SPEC;
 
 /// Every collector that can be switched on: [`ALL`] and [`PORTABLE`].

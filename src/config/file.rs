@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use super::environment::{self, Environment};
 use super::problem::{Problem, Problems};
 
-/// The file that is read when none is named, where it exists.
-pub const DEFAULT_FILE: &str = "/etc/hostmeter/hostmeter.yaml";
+/// The file that is read when none is named, where it exists. On Windows whoever may log in could make a `/etc`.
+pub const DEFAULT_FILE: &str = if cfg!(windows) {
+    r"C:\Program Files\hostmeter\hostmeter.yaml"
+} else {
+    "/etc/hostmeter/hostmeter.yaml"
+};
 
 /// No configuration is this long; a device, a log file or a disk image is.
 const MAX_FILE: u64 = 1 << 20;

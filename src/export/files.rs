@@ -3,11 +3,13 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+
+use crate::host::file_number;
 
 /// No bundle of certificates is larger; a disk image is.
 const MAX_FILE: u64 = 4 << 20;
@@ -25,11 +27,11 @@ pub(super) fn unusable(what: &dyn ToString, why: &dyn ToString) -> Unusable {
 }
 
 /// What tells one state of a file from another; none where there is no file.
-pub(super) type Stamp = Option<(u64, u64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, Option<SystemTime>)>;
 
 pub(super) fn stamp(path: &Path) -> Stamp {
     let of = fs::metadata(path).ok()?;
-    Some((of.ino(), of.size(), of.mtime(), of.mtime_nsec()))
+    Some((file_number(&of), of.len(), of.modified().ok()))
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use super::kernel;
+
 /// Why something of the host could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -73,15 +75,10 @@ impl Error {
     pub fn io(path: impl Into<String>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
-            // ENODEV and ENXIO are what a driver answers that registers a file and has nothing behind it.
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::Unavailable { path },
             io::ErrorKind::PermissionDenied => Error::Permission { path },
-            _ => match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-                Some(rustix::io::Errno::NODEV | rustix::io::Errno::NXIO | rustix::io::Errno::OPNOTSUPP) => {
-                    Error::Unavailable { path }
-                }
-                _ => Error::Io { path, source: Arc::new(source) },
-            },
+            _ if kernel::has_nothing_behind_it(&source) => Error::Unavailable { path },
+            _ => Error::Io { path, source: Arc::new(source) },
         }
     }
 

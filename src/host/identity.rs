@@ -7,7 +7,7 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use super::{Host, container_id, os_release};
+use super::{Host, container_id, kernel, os_release};
 
 /// What DMI tables hold that nobody filled in: a value that thousands of boards share is no identity.
 const DMI_PLACEHOLDER: &str = "03000200-0400-0500-0006-000700080009";
@@ -50,10 +50,11 @@ impl Identity {
         let from = |path: &str, parse: fn(&str) -> Option<String>| parse(&host.read(path).ok()?);
         let mut identity = Self {
             name: from("etc/hostname", host_name),
-            kernel_name: word("proc/sys/kernel/hostname"),
+            kernel_name: word("proc/sys/kernel/hostname").or_else(|| kernel::name(host.root())),
             machine_id: from("etc/machine-id", machine_id)
                 .or_else(|| from("var/lib/dbus/machine-id", machine_id)),
-            dmi_uuid: from("sys/class/dmi/id/product_uuid", dmi_uuid),
+            dmi_uuid: from("sys/class/dmi/id/product_uuid", dmi_uuid)
+                .or_else(|| dmi_uuid(&kernel::machine_uuid(host.root())?)),
             boot_id: word("proc/sys/kernel/random/boot_id"),
             arch: arch(&sysinfo::System::cpu_arch()),
             os_type: os_type(),

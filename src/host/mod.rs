@@ -8,23 +8,32 @@
 //! `environ`, `mem` or `maps` of a process, never a FIFO, a socket or a device.
 
 pub(crate) mod container_id;
+#[cfg(any(not(target_os = "linux"), test))]
+mod elsewhere;
 mod error;
 pub mod identity;
+#[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(target_os = "linux")]
 pub mod netlink;
 mod os_release;
 pub mod own;
+#[cfg(target_os = "linux")]
 pub mod pids;
 pub mod rights;
 pub mod statfs;
+mod tcp;
 pub mod text;
 
+use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FileType, Mode, OFlags};
-
+#[cfg(not(target_os = "linux"))]
+use elsewhere as kernel;
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{netlink, pids};
 pub use error::{Error, ParseError};
 
 /// Files are read whole, but a root that is not a kernel's may hold anything: more than this is an error.
@@ -38,9 +47,6 @@ const MAX_STREAM: u64 = 64 << 20;
 
 /// A longer line is no line of a kernel's table.
 const MAX_LINE: u64 = 4096;
-
-/// Where a container image usually mounts the host's root.
-const KNOWN_ROOTS: [&str; 2] = ["/host", "/hostfs"];
 
 /// One machine, as seen from its root path.
 #[derive(Debug, Clone)]
@@ -59,18 +65,20 @@ impl Host {
     pub fn at(root: impl Into<PathBuf>) -> Result<Self, Error> {
         let mut host = Self {
             root: root.into(),
-            ticks: rustix::param::clock_ticks_per_second(),
-            page_size: rustix::param::page_size() as u64,
+            ticks: kernel::ticks(),
+            page_size: kernel::page_size(),
             boot_time: SystemTime::UNIX_EPOCH,
         };
-        let stat = host.read("proc/stat")?;
-        host.boot_time = host.boot_time_from(&stat);
+        host.boot_time = match kernel::boot_time(&host.root) {
+            Some(time) => time,
+            None => host.boot_time_from(&host.read("proc/stat")?),
+        };
         Ok(host)
     }
 
     /// The root to use when none is given: the host's, mounted into this container, or our own.
     pub fn find_root() -> PathBuf {
-        KNOWN_ROOTS
+        kernel::KNOWN_ROOTS
             .iter()
             .map(Path::new)
             .find(|root| root.join("proc/1/stat").exists() && root.join("proc/stat").is_file())
@@ -170,7 +178,7 @@ impl Host {
             let cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
             Some(stat.lines().filter(cpu).count()).filter(|count| *count > 0)
         };
-        online.or_else(counted).unwrap_or(1)
+        online.or_else(counted).or_else(|| kernel::cpus(&self.root)).unwrap_or(1)
     }
 
     /// Reads a file that may be too large to be read whole, and gives `each` its lines with their numbers,
@@ -181,7 +189,7 @@ impl Host {
         mut each: impl FnMut(usize, &str) -> Result<(), ParseError>,
     ) -> Result<(), Error> {
         let io = |e| Error::io(path, e);
-        let file = open_regular(&self.path(path)).map_err(io)?;
+        let file = kernel::open_regular(&self.path(path)).map_err(io)?;
         let mut reader = BufReader::new(file.take(MAX_STREAM));
         let mut line = Vec::new();
         for number in 1.. {
@@ -200,15 +208,14 @@ impl Host {
     /// Whether the root is a recording of some host and not a kernel's: its `/proc` is no procfs. System
     /// calls about paths under it would answer for the machine that the recording lies on.
     pub fn is_recorded(&self) -> bool {
-        let proc = rustix::fs::statfs(self.path("proc"));
-        proc.is_ok_and(|fs| fs.f_type != rustix::fs::PROC_SUPER_MAGIC)
+        kernel::is_recorded(&self.root)
     }
 
     /// Whether `path` and a file of the agent's own view are one and the same file of procfs. Its files
     /// below `net` have a number of their own for each network namespace, so this compares namespaces
     /// without the privilege that `/proc/1/ns/net` asks for.
     pub fn is_own(&self, path: &str, own: &str) -> bool {
-        let number = |path: PathBuf| std::fs::metadata(path).map(|file| file.ino());
+        let number = |path: PathBuf| std::fs::metadata(path).map(|file| file_number(&file));
         match (number(self.path(path)), number(Path::new("/").join(own))) {
             (Ok(theirs), Ok(ours)) => theirs == ours && !self.is_recorded(),
             _ => false,
@@ -223,26 +230,32 @@ impl Host {
 
 /// Whether the agent runs as root, who is seldom refused anything, and then for want of a capability.
 pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
+    kernel::is_root()
 }
 
-/// Opens a regular file.
-///
-/// `O_NONBLOCK` and the type are not decoration: a fixture root or a hostile mount can hold a FIFO in the
-/// place of a file, and opening one would wait for a writer for ever.
-fn open_regular(path: &Path) -> io::Result<std::fs::File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = rustix::fs::open(path, flags, Mode::empty())?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
-    if kind != FileType::RegularFile {
-        return Err(io::Error::other(format!("not a regular file but {kind:?}")));
-    }
-    Ok(fd.into())
+/// Whether a file belongs to another user than the one that the agent runs as.
+pub fn is_foreign(file: &Metadata) -> bool {
+    kernel::is_foreign(file)
+}
+
+/// What tells a file from another one that was put in its place; 0 where the system has no such number.
+pub fn file_number(file: &Metadata) -> u64 {
+    kernel::file_number(file)
+}
+
+/// The time since the boot, the time that the machine slept included.
+pub fn since_boot() -> Duration {
+    kernel::since_boot()
+}
+
+/// The file system around a path.
+pub fn space(path: &Path) -> io::Result<statfs::Space> {
+    kernel::space(path)
 }
 
 /// Reads a regular file up to `limit` bytes.
 fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    let file = kernel::open_regular(path)?;
     // The size of a pseudo-file lies (it is 0), so the file is read to its end, and whole in one read where it fits.
     let mut bytes = Vec::with_capacity(8192);
     let read = file.take(limit as u64 + 1).read_to_end(&mut bytes)?;

@@ -11,6 +11,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
 use super::Error;
+pub use super::tcp::TcpStates;
 
 /// What errors name instead of a file.
 const SOURCE: &str = "NETLINK_SOCK_DIAG";
@@ -35,24 +36,6 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP_REQUEST: u16 = 0x1 | 0x300;
-
-/// How many sockets are in each state, by the kernel's number (`include/net/tcp_states.h`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TcpStates([u64; 13]);
-
-impl TcpStates {
-    /// Counts a socket. A number past the kernel's last state is none.
-    pub fn add(&mut self, state: u8) {
-        if let Some(count) = self.0.get_mut(usize::from(state)) {
-            *count += 1;
-        }
-    }
-
-    /// How many are in a state.
-    pub fn of(&self, state: u8) -> u64 {
-        self.0.get(usize::from(state)).copied().unwrap_or_default()
-    }
-}
 
 /// Counts the TCP sockets (IPv4 and IPv6) of the agent's own network namespace that are in one of the
 /// `wanted` states (a bit for each number).

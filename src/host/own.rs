@@ -2,31 +2,22 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
-use super::read_regular;
+use super::kernel;
 
 /// What the process has used so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// CPU time of all its threads since its start (clock_gettime(2), `CLOCK_PROCESS_CPUTIME_ID`).
+    /// CPU time of all its threads since its start.
     pub cpu: Duration,
-    /// Resident memory in bytes, from `/proc/self/statm`; none where that cannot be read.
+    /// Resident memory in bytes; none where that cannot be read.
     pub memory: Option<u64>,
 }
 
 impl Usage {
     /// Asks the kernel.
     pub fn now() -> Self {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        Self { cpu: Duration::new(cpu.tv_sec as u64, cpu.tv_nsec as u32), memory: resident() }
+        kernel::usage()
     }
-}
-
-fn resident() -> Option<u64> {
-    let statm = read_regular("/proc/self/statm".as_ref(), 4096).ok()?;
-    let pages: u64 = std::str::from_utf8(&statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]

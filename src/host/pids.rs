@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom};
-use rustix::io::{Errno, Result as KernelResult};
+pub use rustix::io::{Errno, Result as KernelResult};
 
 use super::{Error, Host};
 
@@ -218,6 +218,11 @@ impl StatFile {
 /// Whether the error says that the process has ended, which between listing and reading is no error at all.
 pub fn vanished(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::SRCH | Errno::NOTDIR)
+}
+
+/// Whether the error says that the agent may not read it.
+pub fn refused(error: Errno) -> bool {
+    matches!(error, Errno::ACCESS | Errno::PERM)
 }
 
 fn pid(name: &[u8]) -> Option<u32> {

@@ -4,9 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::Access;
-
-use super::{Error, Host};
+use super::{Error, Host, kernel};
 
 /// Bits of `CapEff` (capabilities(7)).
 const DAC_READ_SEARCH: u32 = 2;
@@ -96,12 +94,11 @@ pub fn room(directory: &Path) -> io::Result<Room> {
     while !nearest.exists() {
         nearest = nearest.parent().ok_or(io::ErrorKind::NotFound)?;
     }
-    let access = Access::WRITE_OK | Access::EXEC_OK;
-    let space = rustix::fs::statvfs(nearest)?;
+    let space = kernel::space(nearest)?;
     Ok(Room {
         exists: nearest == directory,
-        writable: nearest.is_dir() && rustix::fs::access(nearest, access).is_ok(),
-        free: space.f_bavail.saturating_mul(space.f_frsize),
+        writable: nearest.is_dir() && kernel::may_write(nearest),
+        free: space.available.saturating_mul(space.block),
     })
 }
 

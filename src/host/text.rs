@@ -1,7 +1,5 @@
 //! The shapes of pseudo-files, as pure functions: `key value` lines, columns, and single numbers.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::error::{Error, ParseError};
@@ -103,7 +101,7 @@ pub fn unescape_octal(field: &str) -> String {
 
 /// The same as a path, which need not be UTF-8.
 pub fn unescape_path(field: &str) -> PathBuf {
-    OsString::from_vec(unescape_octal_bytes(field)).into()
+    super::kernel::path_of(unescape_octal_bytes(field))
 }
 
 fn unescape_octal_bytes(field: &str) -> Vec<u8> {

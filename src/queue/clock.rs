@@ -7,6 +7,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::host;
+
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -19,9 +21,7 @@ pub struct Moment {
 impl Moment {
     /// This moment.
     pub fn now() -> Self {
-        let now = rustix::time::clock_gettime(SINCE_BOOT);
-        let boot = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
-        Self { boot, time: SystemTime::now() }
+        Self { boot: host::since_boot(), time: SystemTime::now() }
     }
 
     /// How long something has waited.
@@ -30,12 +30,6 @@ impl Moment {
         Duration::from_millis(u64::try_from(now.0.saturating_sub(taken.0)).unwrap_or(0))
     }
 }
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const SINCE_BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
 /// When a batch was taken in: milliseconds of this boot, negative for what was earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use rustix::io::{Errno, Result as KernelResult};
 use serde::Deserialize;
 
-use crate::host::pids::{Pids, vanished};
+use crate::host::pids::{Errno, KernelResult, Pids, refused, vanished};
 use crate::host::{Error, Host};
 use crate::metric::{Attributes, Entity, Reading, Text};
 
@@ -63,7 +62,7 @@ impl Refusals {
     pub(super) fn take<T>(&mut self, result: KernelResult<T>) -> Option<T> {
         match result {
             Ok(value) => return Some(value),
-            Err(Errno::ACCESS | Errno::PERM) => self.permission += 1,
+            Err(error) if refused(error) => self.permission += 1,
             Err(error) if vanished(error) => {}
             Err(error) => self.other = Some(error),
         }

@@ -3,8 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
-use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr, set_socket_send_buffer_size};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
+use socket2::{Domain, Socket, Type};
 
 use super::{Limits, Settings};
 
@@ -163,18 +162,20 @@ fn bind_once(addresses: &[IpAddr], mut port: u16, ipv6_only: bool) -> io::Result
 
 /// Takes one port, as the standard library does, but for what has to be said before.
 fn take(address: SocketAddr, ipv6_only: bool) -> io::Result<TcpListener> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    // The port of an agent that has just ended is free.
-    set_socket_reuseaddr(&socket, true)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // The port of an agent that has just ended is free. On Windows it is anyway, and this would be another thing: two
+    // agents at one port.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
     if ipv6_only && address.is_ipv6() {
-        set_ipv6_v6only(&socket, true)?;
+        socket.set_only_v6(true)?;
     }
     // Connections inherit it. It is an improvement: a system that refuses it is served, too.
-    let _ = set_socket_send_buffer_size(&socket, SEND_BUFFER);
-    bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 

@@ -18,10 +18,10 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::text::{self, Rows};
-use super::{Error, Host, ParseError};
+use super::{Error, Host, ParseError, kernel};
 
 pub use pool::{MAX_STUCK, PATIENCE, Pool, TOGETHER};
 
@@ -55,7 +55,7 @@ impl Pool {
     /// A pool for a host: the kernel answers, or the file `statfs` of a recorded one.
     pub fn of(host: &Host) -> Result<Self, Error> {
         if !host.is_recorded() {
-            return Ok(Self::new(kernel));
+            return Ok(Self::new(kernel::space));
         }
         let table = match host.read_escaped("statfs") {
             Err(e) if e.is_unavailable() => Vec::new(),
@@ -64,18 +64,6 @@ impl Pool {
         let table: HashMap<_, _> = table.into_iter().map(|(at, space)| (host.path_of(&at), space)).collect();
         Ok(Self::new(move |path| table.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())))
     }
-}
-
-fn kernel(path: &Path) -> io::Result<Space> {
-    let fs = rustix::fs::statvfs(path)?;
-    Ok(Space {
-        block: fs.f_frsize,
-        blocks: fs.f_blocks,
-        free: fs.f_bfree,
-        available: fs.f_bavail,
-        inodes: fs.f_files,
-        inodes_free: fs.f_ffree,
-    })
 }
 
 /// The file `statfs` of a recorded host.

@@ -9,11 +9,32 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, Mode, OFlags, Stat as RawStat};
 use rustix::io::Errno;
 
-use super::lock::{Lock, Refused};
-use super::{File, Space, Stat, Storage};
+use super::lock::Lock;
+use super::{File, Refused, Space, Stat, Storage};
 
 /// The unit of `st_blocks`, whatever the block size of the file system is (inode(7)).
 const BLOCK: u64 = 512;
+
+fn is_one_of(error: &io::Error, those: &[Errno]) -> bool {
+    error.raw_os_error().is_some_and(|code| those.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+/// Whether the disk has lost what it was asked for, rather than being in some state that may pass.
+pub(in crate::queue) fn is_damage(error: &io::Error) -> bool {
+    is_one_of(error, &[Errno::IO, Errno::BADMSG, Errno::NODATA, Errno::UCLEAN])
+}
+
+/// Whether a name stands for something other than a file.
+pub(in crate::queue) fn is_foreign(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
+        || is_one_of(error, &[Errno::ISDIR, Errno::LOOP, Errno::NXIO, Errno::NODEV])
+}
+
+impl From<Errno> for Refused {
+    fn from(error: Errno) -> Self {
+        Refused::Unusable(error.into())
+    }
+}
 
 /// A directory that is ours alone.
 #[derive(Debug)]

@@ -1,29 +1,13 @@
 //! One owner for a directory.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-/// The name of the file that is locked. It stays when its owner is gone; only the lock counts.
-const NAME: &str = "lock";
-
-/// Why a directory cannot be had.
-#[derive(Debug)]
-pub(crate) enum Refused {
-    /// Another process has it.
-    Held(Option<u32>),
-    /// It cannot be used.
-    Unusable(std::io::Error),
-}
-
-impl From<Errno> for Refused {
-    fn from(error: Errno) -> Self {
-        Refused::Unusable(error.into())
-    }
-}
+use super::{LOCK, Refused, holder};
 
 /// The lock, for as long as this value lives, and no longer than the process.
 #[derive(Debug)]
@@ -33,7 +17,7 @@ impl Lock {
     /// Takes the lock and writes our number into it.
     pub(super) fn take(directory: BorrowedFd<'_>) -> Result<Self, Refused> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let mut file: File = rustix::fs::openat(directory, NAME, flags, Mode::from_raw_mode(0o600))?.into();
+        let mut file: File = rustix::fs::openat(directory, LOCK, flags, Mode::from_raw_mode(0o600))?.into();
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Err(Refused::Held(holder(&mut file))),
@@ -47,10 +31,4 @@ impl Lock {
     pub(super) fn file(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(20).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
 }

@@ -1,33 +1,48 @@
 //! The seam between the queue and a file system: what the queue needs of one, and nothing else.
 //!
-//! The queue runs on a [`Directory`] and is tested on a simulated one, which keeps what was synced apart from
+//! The queue runs on a [`Directory`], on macOS and Windows on a plainer one (`plain.rs`), and is tested on a simulated one, which keeps what was synced apart from
 //! what was only written, so that the images that a crash may leave can be tried one by one.
 
+#[cfg(target_os = "linux")]
 mod directory;
+#[cfg(target_os = "linux")]
 mod lock;
+#[cfg(any(not(target_os = "linux"), test))]
+mod plain;
 #[cfg(test)]
 pub(super) mod simulated;
 
-use std::io;
+use std::fs::File as StdFile;
+use std::io::{self, Read};
 
-use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+pub(super) use directory::{Directory, is_damage, is_foreign};
+#[cfg(not(target_os = "linux"))]
+pub(super) use plain::{Directory, is_damage, is_foreign};
 
-pub(super) use directory::Directory;
-pub(super) use lock::Refused;
+/// The name of the file that is locked. It stays when its owner is gone; only the lock counts.
+const LOCK: &str = "lock";
 
-fn is_one_of(error: &io::Error, those: &[Errno]) -> bool {
-    error.raw_os_error().is_some_and(|code| those.iter().any(|errno| errno.raw_os_error() == code))
+/// Why a directory cannot be had.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Another process has it.
+    Held(Option<u32>),
+    /// It cannot be used.
+    Unusable(io::Error),
 }
 
-/// Whether the disk has lost what it was asked for, rather than being in some state that may pass.
-pub(super) fn is_damage(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::IO, Errno::BADMSG, Errno::NODATA, Errno::UCLEAN])
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Refused::Unusable(error)
+    }
 }
 
-/// Whether a name stands for something other than a file.
-pub(super) fn is_foreign(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::InvalidInput
-        || is_one_of(error, &[Errno::ISDIR, Errno::LOOP, Errno::NXIO, Errno::NODEV])
+/// Who has written its number into the file that is locked.
+fn holder(lock: &mut StdFile) -> Option<u32> {
+    let mut text = String::new();
+    lock.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 /// A directory with files in it, all named by us.

@@ -1,0 +1,106 @@
+//! Processes of a root are read by descriptors as on Linux alone: elsewhere there are none, and the types have no value,
+//! so that the compiler knows that nothing below [`Pids::open`] is ever called.
+
+use std::io;
+
+use super::super::{Error, Host};
+
+/// An error that never comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errno {}
+
+/// What a call to the kernel would give.
+pub type KernelResult<T> = Result<T, Errno>;
+
+impl From<Errno> for io::Error {
+    fn from(error: Errno) -> Self {
+        match error {}
+    }
+}
+
+/// The processes under the root's `/proc`.
+#[derive(Debug)]
+pub enum Pids {}
+
+/// A kept `stat`.
+#[derive(Debug)]
+pub enum StatFile {}
+
+impl Pids {
+    /// Says that there are none.
+    pub fn open(_host: &Host) -> Result<Self, Error> {
+        Err(Error::Unavailable { path: "proc/<pid>".to_owned() })
+    }
+
+    /// Is never called.
+    pub fn own(&self) -> Option<u32> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn list(&mut self, _out: &mut Vec<u32>) -> Result<(), Error> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn stat<'a>(&self, _pid: u32, _buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn keep_stat(&self, _pid: u32) -> Option<StatFile> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn read<'a>(&self, _pid: u32, _file: &str, _buffer: &'a mut Vec<u8>) -> KernelResult<&'a [u8]> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn executable(&self, _pid: u32) -> KernelResult<String> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn owner(&self, _pid: u32) -> KernelResult<u32> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn inode(&self, _pid: u32, _file: &str) -> KernelResult<u64> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn threads(&self, _pid: u32, _most: usize) -> KernelResult<Vec<u32>> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn read_of_thread<'a>(&self, _pid: u32, _thread: u32, _file: &str, _buffer: &'a mut Vec<u8>) -> KernelResult<&'a [u8]> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn descriptors(&self, _pid: u32) -> KernelResult<u64> {
+        match *self {}
+    }
+}
+
+impl StatFile {
+    /// Is never called.
+    pub fn read<'a>(&self, _buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
+        match *self {}
+    }
+}
+
+/// Is never called.
+pub fn vanished(error: Errno) -> bool {
+    match error {}
+}
+
+/// Is never called.
+pub fn refused(error: Errno) -> bool {
+    match error {}
+}
