@@ -22,7 +22,9 @@ impl Manager {
     /// The manager that the variables of this process name.
     pub fn find(variable: impl Fn(&str) -> Option<String>) -> Self {
         let socket = variable("NOTIFY_SOCKET").filter(|name| !name.is_empty()).and_then(|name| {
-            Socket::connect(&name).inspect_err(|error| tracing::warn!(%error, "NOTIFY_SOCKET cannot be used")).ok()
+            Socket::connect(&name)
+                .inspect_err(|error| tracing::warn!(%error, "NOTIFY_SOCKET cannot be used"))
+                .ok()
         });
         // What is meant for a process that started us is not meant for us.
         let ours = variable("WATCHDOG_PID").is_none_or(|pid| pid == std::process::id().to_string());
@@ -77,7 +79,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixDatagram;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
 
     use super::*;
 

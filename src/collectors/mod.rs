@@ -154,7 +154,27 @@ pub fn every() -> impl Iterator<Item = &'static Spec> {
     ALL.iter().copied().chain([PORTABLE])
 }
 
+/// Every collector that measures on this operating system by itself.
+pub fn of_this_system() -> impl Iterator<Item = &'static Spec> {
+    every().filter(|spec| spec.is_of(std::env::consts::OS))
+}
+
 /// What the configuration has to know of every collector.
 pub fn schemas() -> Vec<CollectorSchema> {
     every().map(Spec::schema).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_has_its_own_collectors_and_no_metric_twice() {
+        let of = |os| every().filter(|spec| spec.is_of(os)).map(|spec| spec.name).collect::<Vec<_>>();
+        assert_eq!(of("linux"), ALL.iter().map(|spec| spec.name).collect::<Vec<_>>());
+        assert_eq!((of("windows"), of("macos")), (vec!["agent", "portable"], vec!["agent", "portable"]));
+        let on: Vec<_> =
+            schemas().into_iter().filter(|schema| schema.enabled).map(|schema| schema.name).collect();
+        assert_eq!(on, of(std::env::consts::OS));
+    }
 }

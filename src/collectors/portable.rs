@@ -359,6 +359,11 @@ fn one(process: &Process, again: bool, cpus: usize, out: &mut Reading) {
         start,
         title: Some(title),
     });
+    out.push_of(entity, &PROCESS_UPTIME, vec![], process.run_time() as f64);
+    // What may not be read of another user's process is told as 0, and a process without memory has ended.
+    if process.memory() == 0 {
+        return;
+    }
     out.push_of(entity, &PROCESS_CPU, vec![], process.accumulated_cpu_time() as f64 / 1000.0);
     // Of all CPUs, where sysinfo says percent of one.
     let share = ratio(f64::from(process.cpu_usage()) / 100.0, cpus as f64);
@@ -366,8 +371,9 @@ fn one(process: &Process, again: bool, cpus: usize, out: &mut Reading) {
         out.push_of(entity, &PROCESS_SHARE, vec![], share);
     }
     out.push_of(entity, &PROCESS_MEMORY, vec![], process.memory());
-    out.push_of(entity, &PROCESS_VIRTUAL, vec![], process.virtual_memory());
-    out.push_of(entity, &PROCESS_UPTIME, vec![], process.run_time() as f64);
+    if process.virtual_memory() > 0 {
+        out.push_of(entity, &PROCESS_VIRTUAL, vec![], process.virtual_memory());
+    }
 }
 
 #[cfg(test)]

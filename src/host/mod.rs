@@ -130,6 +130,9 @@ impl Host {
     }
 
     fn read_bytes(&self, path: &str) -> Result<Vec<u8>, Error> {
+        if !self.tells_by_files() {
+            return Err(Error::Unavailable { path: path.to_owned() });
+        }
         let limit = if path.ends_with("mountinfo") { MAX_MOUNTINFO } else { MAX_FILE };
         read_regular(&self.path(path), limit).map_err(|e| Error::io(path, e))
     }
@@ -211,6 +214,12 @@ impl Host {
         kernel::is_recorded(&self.root)
     }
 
+    /// Whether the host tells of itself by files, as Linux does and every recording. Where it does not, they are not
+    /// looked for: on Windows whoever may log in could make a `/etc`.
+    pub fn tells_by_files(&self) -> bool {
+        cfg!(target_os = "linux") || self.is_recorded()
+    }
+
     /// Whether `path` and a file of the agent's own view are one and the same file of procfs. Its files
     /// below `net` have a number of their own for each network namespace, so this compares namespaces
     /// without the privilege that `/proc/1/ns/net` asks for.
@@ -267,6 +276,8 @@ fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{FileType, Mode};
+
     use super::*;
 
     fn fixture(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {

@@ -12,6 +12,7 @@ mod corruption;
 mod crash;
 mod memory;
 mod model;
+mod plain;
 mod recovery;
 mod trouble;
 

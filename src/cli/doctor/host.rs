@@ -87,14 +87,21 @@ pub(super) fn limits(limits: Limits) -> Finding {
 
 pub(super) fn examine(measuring: &Measuring, own: Option<&Host>, report: &mut Report) {
     let host = &measuring.host;
-    report.add(root(host));
     report.add(boot(host.boot_time, SystemTime::now()));
+    if host.tells_by_files() {
+        report.add(root(host));
+        linux(measuring, own, report);
+    }
+    collectors(measuring, report);
+}
+
+fn linux(measuring: &Measuring, own: Option<&Host>, report: &mut Report) {
+    let host = &measuring.host;
     let hidden = own.and_then(|own| rights::hidepid(own, host.root()));
     let sees = own.and_then(rights::capabilities).is_some_and(|capabilities| capabilities.sys_ptrace);
     report.add(hidepid(hidden.as_deref(), sees));
     let contained = measuring.resource.get("container.id").is_some();
     report.add(container(contained, host.root()));
-    collectors(measuring, report);
 }
 
 fn root(host: &Host) -> Finding {

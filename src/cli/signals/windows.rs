@@ -17,7 +17,12 @@ pub(in crate::cli) struct Signals {
 
 impl Signals {
     pub(in crate::cli) fn catch() -> io::Result<Self> {
-        Ok(Self { key: ctrl_c()?, other_key: ctrl_break()?, close: ctrl_close()?, shutdown: ctrl_shutdown()? })
+        Ok(Self {
+            key: ctrl_c()?,
+            other_key: ctrl_break()?,
+            close: ctrl_close()?,
+            shutdown: ctrl_shutdown()?,
+        })
     }
 
     /// What the next one asks for.

@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-use sysinfo::{Disk, DiskRefreshKind, Disks, Process, ProcessRefreshKind, ProcessesToUpdate, Product, System};
+use sysinfo::{
+    Disk, DiskRefreshKind, Disks, Process, ProcessRefreshKind, ProcessesToUpdate, Product, System,
+};
 
 use super::own::Usage;
 use super::statfs::Space;
@@ -85,7 +87,7 @@ pub(super) fn has_nothing_behind_it(error: &io::Error) -> bool {
 
 /// A path; what is not UTF-8 is replaced.
 pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()).into()
 }
 
 /// The space of the volume around a path, in bytes; inodes are not told.
@@ -119,7 +121,7 @@ pub(super) fn usage() -> Usage {
 /// The system says it in whole seconds, so it is asked once.
 pub(super) fn since_boot() -> Duration {
     static BEGUN: OnceLock<(Duration, Instant)> = OnceLock::new();
-    let (up, at) = BEGUN
-        .get_or_init(|| (Duration::from_secs(System::uptime().unwrap_or_default()), Instant::now()));
+    let (up, at) =
+        BEGUN.get_or_init(|| (Duration::from_secs(System::uptime().unwrap_or_default()), Instant::now()));
     *up + at.elapsed()
 }

@@ -78,7 +78,13 @@ impl Pids {
     }
 
     /// Is never called.
-    pub fn read_of_thread<'a>(&self, _pid: u32, _thread: u32, _file: &str, _buffer: &'a mut Vec<u8>) -> KernelResult<&'a [u8]> {
+    pub fn read_of_thread<'a>(
+        &self,
+        _pid: u32,
+        _thread: u32,
+        _file: &str,
+        _buffer: &'a mut Vec<u8>,
+    ) -> KernelResult<&'a [u8]> {
         match *self {}
     }
 

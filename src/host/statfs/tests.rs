@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use super::pool::TOO_LATE;
+use std::path::Path;
+
 use super::*;
 
 const SPACE: Space = Space { block: 1, blocks: 9, free: 5, available: 4, inodes: 3, inodes_free: 2 };

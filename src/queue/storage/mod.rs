@@ -8,7 +8,7 @@ mod directory;
 #[cfg(target_os = "linux")]
 mod lock;
 #[cfg(any(not(target_os = "linux"), test))]
-mod plain;
+pub(super) mod plain;
 #[cfg(test)]
 pub(super) mod simulated;
 
