@@ -181,7 +181,7 @@ impl Collector for Portable {
             return Err(Error::Unavailable { path: format!("{SOURCE} below {}", host.root().display()) });
         }
         if self.readers.is_none() {
-            self.readers = Some(Readers::new().map_err(|error| told(&error))?);
+            self.readers = Some(Readers::new().map_err(|error| told("anything", &error))?);
         }
         let Some(readers) = &mut self.readers else { return Ok(()) };
         readers.system.refresh_cpu_usage();
@@ -203,11 +203,12 @@ impl Collector for Portable {
 }
 
 /// What sysinfo says of an error.
-fn told(error: &sysinfo::Error) -> Error {
+fn told(what: &str, error: &sysinfo::Error) -> Error {
+    let path = format!("{what} by {SOURCE}");
     match error {
-        sysinfo::Error::Unsupported => Error::Unavailable { path: SOURCE.to_owned() },
-        sysinfo::Error::Io(error) => Error::io(SOURCE, io::Error::new(error.kind(), error.to_string())),
-        sysinfo::Error::Other(error) => Error::io(SOURCE, io::Error::other(error.to_string())),
+        sysinfo::Error::Unsupported => Error::Unavailable { path },
+        sysinfo::Error::Io(error) => Error::io(path, io::Error::new(error.kind(), error.to_string())),
+        sysinfo::Error::Other(error) => Error::io(path, io::Error::other(error.to_string())),
     }
 }
 
@@ -223,10 +224,10 @@ fn cpu(system: &System, again: bool, out: &mut Reading) {
 
 fn load(out: &mut Reading) -> Result<(), Error> {
     out.part(|out| {
-        out.push(&UPTIME, vec![], System::uptime().map_err(|error| told(&error))? as f64);
+        out.push(&UPTIME, vec![], System::uptime().map_err(|error| told("uptime", &error))? as f64);
         Ok(())
     });
-    let load = System::load_average().map_err(|error| told(&error))?;
+    let load = System::load_average().map_err(|error| told("load average", &error))?;
     for (metric, average) in [(&LOAD_1M, load.one), (&LOAD_5M, load.five), (&LOAD_15M, load.fifteen)] {
         out.push(metric, vec![], average);
     }

@@ -22,6 +22,7 @@ use crate::metric::Snapshot;
 use crate::stats::Stats;
 
 use super::arguments::Arguments;
+use super::signals::Signals;
 use super::{Failure, configuration};
 use model::{Model, Order};
 
@@ -163,27 +164,19 @@ fn meant(key: KeyEvent) -> Option<Asked> {
     }
 }
 
-/// True once somebody has sent SIGTERM or SIGHUP: without it they would leave the terminal as it is.
+/// True once a signal has come: without it that would leave the terminal as it is.
 fn signals() -> Result<Arc<AtomicBool>, Failure> {
     let told = Arc::new(AtomicBool::new(false));
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().build().context("the runtime")?;
-        let told = Arc::clone(&told);
-        let listen = move || {
-            runtime.block_on(async {
-                let (Ok(mut terminate), Ok(mut hangup)) =
-                    (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-                else {
-                    return;
-                };
-                tokio::select! { _ = terminate.recv() => {}, _ = hangup.recv() => {} }
-                told.store(true, Ordering::Relaxed);
-            });
-        };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(listen).context("a thread")?;
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().context("the runtime")?;
+    let tell = Arc::clone(&told);
+    let listen = move || {
+        runtime.block_on(async {
+            if let Ok(mut signals) = Signals::catch() {
+                signals.next().await;
+                tell.store(true, Ordering::Relaxed);
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).context("a thread")?;
     Ok(told)
 }

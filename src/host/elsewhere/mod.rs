@@ -97,7 +97,12 @@ pub(super) fn space(path: &Path) -> io::Result<Space> {
     let disks = Disks::new_with_refreshed_list_specifics(only).map_err(io::Error::other)?;
     let around = disks.iter().filter(|disk| path.starts_with(disk.mount_point()) && disk.total_space() > 0);
     let depth = |disk: &&Disk| disk.mount_point().components().count();
-    let disk = around.max_by_key(depth).ok_or(io::ErrorKind::NotFound)?;
+    let disk = around.max_by_key(depth).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "the system lists no volume with this path, so its room is not known",
+        )
+    })?;
     let (blocks, free) = (disk.total_space(), disk.available_space());
     Ok(Space { block: 1, blocks, free, available: free, inodes: 0, inodes_free: 0 })
 }
