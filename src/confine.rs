@@ -1,6 +1,6 @@
 //! The process gives away what it does not need, so that a mistake in it is worth little to others.
 //!
-//! Each as far as the kernel has it, and without a word of complaint where it has not; macOS and Windows have none of it:
+//! Each as far as the kernel has it, and without a word of complaint where it has not (macOS and Windows have none):
 //! - Of the whole process: the capabilities (capabilities(7)) other than those that other processes' `io` and `fd` ask
 //!   for; `no_new_privs`; and core dumps, which would hold tokens.
 //! - Of the threads that speak with the network: all files but those that Landlock (landlock(7)) lets them read and

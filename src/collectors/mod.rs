@@ -146,7 +146,8 @@ pub static ALL: &[&Spec] = &[
     &agent::SPEC,
 ];
 
-/// The collector of macOS and Windows, where those of Linux are off. On Linux it is off, and runs instead of those in [`ALL`] that measure the same.
+/// The collector of macOS and Windows, where those of Linux are off. On Linux it is off, and runs instead of those in
+/// [`ALL`] that measure the same.
 pub static PORTABLE: &Spec = &portable::SPEC;
 
 /// Every collector that can be switched on: [`ALL`] and [`PORTABLE`].

@@ -1,5 +1,5 @@
-//! The socket of a service manager where there is none: macOS and Windows tell their services in other ways, which hostmeter
-//! does not speak.
+//! The socket of a service manager where there is none: macOS and Windows have other ways, which hostmeter does not
+//! speak.
 
 use std::io;
 

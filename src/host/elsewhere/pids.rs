@@ -1,4 +1,4 @@
-//! Processes of a root are read by descriptors as on Linux alone: elsewhere there are none, and the types have no value,
+//! Processes of a root are read by descriptors, on Linux alone: elsewhere there are none, and the types have no value,
 //! so that the compiler knows that nothing below [`Pids::open`] is ever called.
 
 use std::io;

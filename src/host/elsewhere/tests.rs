@@ -53,20 +53,25 @@ fn the_space_around_a_path_is_that_of_the_kernel() {
 
 #[test]
 fn the_own_usage_is_that_of_the_kernel() {
-    let bytes = vec![1_u8; 32 << 20];
-    let (ours, theirs) = (usage(), kernel::usage());
-    assert!(bytes.iter().all(|byte| *byte == 1));
-    let (ours_in, theirs_in) = (ours.memory.unwrap(), theirs.memory.unwrap());
-    assert!(ours_in > 32 << 20 && ours_in.abs_diff(theirs_in) < 64 << 20, "{ours_in} {theirs_in}");
-    // Other tests of this process run at the same time.
-    assert!(ours.cpu <= theirs.cpu + Duration::from_millis(20), "{ours:?} {theirs:?}");
+    // Other tests of this process run, and take memory, at the same time.
+    let alike = || {
+        let (before, ours, after) = (kernel::usage(), usage(), kernel::usage());
+        let tick = Duration::from_millis(20);
+        assert!(
+            before.cpu <= ours.cpu + tick && ours.cpu <= after.cpu + tick,
+            "{before:?} {ours:?} {after:?}"
+        );
+        let (ours, theirs) = (ours.memory.unwrap(), after.memory.unwrap());
+        ours > 1 << 20 && ours.abs_diff(theirs) < 4 << 20
+    };
+    assert!((0..50).any(|_| alike()));
 }
 
 #[test]
 fn the_time_since_the_boot_runs_with_that_of_the_kernel() {
-    let (before, theirs) = (since_boot(), kernel::since_boot());
-    assert!(before.abs_diff(theirs) < Duration::from_secs(2), "{before:?} {theirs:?}");
-    assert!(since_boot() > before);
+    let (before, theirs, after) = (since_boot(), kernel::since_boot(), since_boot());
+    assert!(before < after && before <= theirs, "{before:?} {theirs:?} {after:?}");
+    assert!(theirs < after + Duration::from_secs(2), "{theirs:?} {after:?}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The seam between the queue and a file system: what the queue needs of one, and nothing else.
 //!
-//! The queue runs on a [`Directory`], on macOS and Windows on a plainer one (`plain.rs`), and is tested on a simulated one, which keeps what was synced apart from
-//! what was only written, so that the images that a crash may leave can be tried one by one.
+//! The queue runs on a [`Directory`], on macOS and Windows on a plainer one (`plain.rs`), and is tested on a simulated
+//! one, which keeps what was synced apart from what was only written, so that the images that a crash may leave can be
+//! tried one by one.
 
 #[cfg(target_os = "linux")]
 mod directory;

@@ -1,8 +1,8 @@
 //! A directory of macOS or Windows, by the standard library alone. Tests of it run on Linux, too.
 //!
 //! It promises less than `directory.rs`: files are found by their paths, room is not taken before it is written, and a
-//! file is taken to fill whole blocks of 4 KiB. Windows has no call that makes the names of a directory survive a crash,
-//! so what was taken in last may be gone after a power cut there; NTFS keeps the directory itself whole.
+//! file is taken to fill whole blocks of 4 KiB. Windows has no call that makes the names of a directory survive a
+//! crash, so what was taken in last may be gone after a power cut there; NTFS keeps the directory itself whole.
 
 use std::fs::{self, File as StdFile, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -39,7 +39,7 @@ impl Directory {
     /// Opens the directory, which is made where it is missing, and takes its lock.
     pub(crate) fn open(path: &Path) -> Result<Self, Refused> {
         if !path.exists() {
-            fs::create_dir_all(path)?;
+            make(path)?;
         }
         if !fs::symlink_metadata(path)?.is_dir() {
             return Err(io::Error::from(io::ErrorKind::NotADirectory).into());
@@ -55,6 +55,14 @@ impl Directory {
         }
         Ok(Box::new(Open(options.read(true).write(true).open(path)?)))
     }
+}
+
+/// Makes a directory into which nobody else may look; on Windows it is as private as the one around it.
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
 }
 
 fn lock(path: &Path) -> Result<StdFile, Refused> {

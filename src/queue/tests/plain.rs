@@ -20,6 +20,8 @@ fn what_waits_survives_the_agent() {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("deep/down/queue");
     let mut queue = open(&directory).unwrap();
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&directory).unwrap());
+    assert_eq!(mode & 0o777, 0o700);
     // More than one segment of 4 MiB.
     for number in 0..12 {
         queue.append(vec![batch(number, 1 << 20)], 0, at(0));
