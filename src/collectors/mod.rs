@@ -155,11 +155,6 @@ pub fn every() -> impl Iterator<Item = &'static Spec> {
     ALL.iter().copied().chain([PORTABLE])
 }
 
-/// Every collector that measures on this operating system by itself.
-pub fn of_this_system() -> impl Iterator<Item = &'static Spec> {
-    every().filter(|spec| spec.is_of(std::env::consts::OS))
-}
-
 /// What the configuration has to know of every collector.
 pub fn schemas() -> Vec<CollectorSchema> {
     every().map(Spec::schema).collect()

@@ -20,7 +20,7 @@ use hyper::header::HeaderValue;
 use ring::digest::{SHA256, digest};
 use tokio::time::timeout;
 
-use crate::collectors::{self, PORTABLE, Spec};
+use crate::collectors::{self, Spec};
 use crate::history::View;
 use crate::stats::{CollectorStats, Counts};
 
@@ -139,10 +139,10 @@ fn render(site: &Site) -> Live {
     live
 }
 
-/// The collectors to tell of. The one of other systems is told of where it runs.
+/// The collectors to tell of. Those of other systems are told of where they run.
 fn specs(site: &Site) -> Vec<&'static Spec> {
     let sampler = site.flights.page().sampler();
-    collectors::every().filter(|spec| !std::ptr::eq(*spec, PORTABLE) || sampler.has(spec.name)).collect()
+    collectors::every().filter(|spec| spec.is_of(std::env::consts::OS) || sampler.has(spec.name)).collect()
 }
 
 /// Which agent and which parts a page is of.

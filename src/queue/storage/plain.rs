@@ -4,6 +4,9 @@
 //! file is taken to fill whole blocks of 4 KiB. Windows has no call that makes the names of a directory survive a
 //! crash, so what was taken in last may be gone after a power cut there; NTFS keeps the directory itself whole.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File as StdFile, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
