@@ -86,13 +86,8 @@ async fn nothing_is_lost_repeated_or_out_of_order_over_many_changes() {
         let World { pusher, stats, collected } = world;
         pusher.finish().await;
         let verdict = judge(&server.taken(), collected.load(Ordering::Relaxed));
-        assert!(verdict.lost.is_empty() && verdict.out_of_order.is_empty(), "{verdict:?}");
-        // On a busy machine an answer may miss the deadline of an attempt, which is then made again.
-        let twice = verdict.duplicated.len();
-        assert!(twice <= 3, "{verdict:?}");
-        let (delivered, taken) =
-            (stats.read().export.points[&Outcome::Delivered], server.taken().len() as u64);
-        assert!((taken - twice as u64..=taken).contains(&delivered), "{delivered} of {taken}");
+        assert_eq!(verdict, PERFECT);
+        assert_eq!(stats.read().export.points[&Outcome::Delivered], server.taken().len() as u64);
     }
 }
 

@@ -118,16 +118,29 @@ impl Receiver {
     }
 }
 
+/// A program that does not outlive a test that fails.
+struct Running(Option<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.kill().unwrap();
+        }
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "what is under test is a program; hostmeter itself runs none")]
-fn start(endpoint: &str, more: &[(&str, &str)]) -> Child {
+fn start(endpoint: &str, more: &[(&str, &str)]) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostmeter"));
     command.env_clear().env("OTEL_METRIC_EXPORT_INTERVAL", "1000").env("HOSTMETER_AGENT__LOGS", "otlp");
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("HOSTMETER_PROMETHEUS__ENABLED", "false");
-    command.envs(more.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    command.envs(more.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
+    Running(Some(command.spawn().unwrap()))
 }
 
 /// Stops the program, and returns whether that was good, how long it took and what it wrote.
-async fn stop(child: Child) -> (bool, Duration, String) {
+async fn stop(mut running: Running) -> (bool, Duration, String) {
+    let child = running.0.take().unwrap();
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let began = std::time::Instant::now();
     let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();

@@ -52,6 +52,8 @@ struct Epoch<S> {
 struct Line<S> {
     source: S,
     before: Option<Arc<Mutex<Line<S>>>>,
+    /// Another source has gone on from here.
+    over: bool,
 }
 
 impl<S: Source> Line<S> {
@@ -61,6 +63,7 @@ impl<S: Source> Line<S> {
             let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
             before.settle_in();
             self.source.succeed(&mut before.source);
+            before.over = true;
         }
     }
 }
@@ -91,7 +94,7 @@ impl<S: Source> Pusher<S> {
             self.leaving = before;
             return;
         };
-        let line = Arc::new(Mutex::new(Line { source, before: self.source.take() }));
+        let line = Arc::new(Mutex::new(Line { source, before: self.source.take(), over: false }));
         self.source = Some(Arc::clone(&line));
         let limit = Arc::new(AtomicUsize::new(settings.max_request));
         let Settings { interval, grace, compression, .. } = settings;
@@ -197,6 +200,10 @@ impl<S: Source> Collection<S> {
         let budget = self.budget;
         let work = tokio::task::spawn_blocking(move || {
             let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            // A collection of the old one that only begins now would begin anew: what it remembered has been taken.
+            if line.over {
+                return;
+            }
             line.settle_in();
             line.source.collect(budget, &mut |resource| packer.push(resource));
             road.push(packer.finish());
