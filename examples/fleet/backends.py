@@ -1,9 +1,8 @@
 """Two back ends behind the gateway, by OTLP/gRPC and by OTLP/HTTP, and books of what has arrived at each."""
 
 import gzip
-import statistics
+import sys
 import threading
-import time
 from array import array
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +11,8 @@ from oracle import WITNESS, in_order
 from receiver import Receiver
 
 KEY = "service.instance.id"
+GRPC = "OTLP/gRPC"
+HTTP = "OTLP/HTTP"
 
 
 class OfHost:
@@ -89,13 +90,6 @@ class Books:
         return (sum(len(host.ticks) for host in self.hosts.values()), lost,
                 sum(host.again for host in self.hosts.values()), sum(host.disorder for host in self.hosts.values()))
 
-    def age(self):
-        """The seconds since a host's last tick: of half of them at most, and of all."""
-        now = time.time()
-        with self._lock:
-            ages = [now - max(host.ticks, default=0) / 1e9 for host in self.hosts.values()]
-        return statistics.median(ages), max(ages)
-
 
 class Http:
     """OTLP/HTTP on one path, as a store of series takes it."""
@@ -151,18 +145,23 @@ class Server(ThreadingHTTPServer):
         self.open.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, request, client_address):
+        """Who is let go gets no answer."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
     def drop(self):
         for request in list(self.open):
             self.shutdown_request(request)
 
 
 class Backends:
-    """Both, at ports that stay theirs."""
+    """Both, at ports that stay theirs; books of those that a gateway sends to."""
 
-    def __init__(self, grpc_port, http_port):
-        self.books = {"OTLP/gRPC": Books(), "OTLP/HTTP": Books()}
-        self.ports = {"OTLP/gRPC": grpc_port, "OTLP/HTTP": http_port}
-        grpc, http = self.books.values()
+    def __init__(self, grpc_port, http_port, used):
+        grpc, http = Books(), Books()
+        self.books = {name: books for name, books in ((GRPC, grpc), (HTTP, http)) if name in used}
+        self.ports = {GRPC: grpc_port, HTTP: http_port}
         # A batch of the gateway is larger than what gRPC takes by default.
         large = (("grpc.max_receive_message_length", 64 << 20),)
         self.servers = (Receiver(f"127.0.0.1:{grpc_port}", grpc, options=large), Http(http_port, http))

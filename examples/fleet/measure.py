@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from backends import HTTP
+
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 DAY = 86_400
@@ -42,9 +44,9 @@ class Moment:
         self.of_agents = sum(cpu(agent.process.pid) for agent in agents)
         self.written = written(gateway.process.pid)
         self.received = received(gateway.port)
-        self.sent = {name: received(port) for name, port in backends.ports.items()}
+        self.sent = {name: received(backends.ports[name]) for name in backends.books}
         self.totals = {name: books.totals() for name, books in backends.books.items()}
-        self.series = {name: books.series() for name, books in backends.books.items()}
+        self.series = backends.books[HTTP].series()
 
 
 def came(before, after):
@@ -55,12 +57,12 @@ def per_host(before, after, options):
     """What there is to say of the time between two moments: text to number and unit."""
     seconds = after.at - before.at
     a_day = DAY / seconds / options.agents / 1e6
-    points, size = (now - then for now, then in zip(after.totals["OTLP/gRPC"], before.totals["OTLP/gRPC"]))
+    points, size = (now - then for now, then in zip(after.totals[HTTP], before.totals[HTTP]))
     requests = options.agents * seconds / options.interval
     rows = {
         "points in a request of a host": (points / requests, ""),
-        "OTLP in a request of a host, uncompressed": (size / requests / 1e3, "kB"),
-        "series of a host (distinct over the whole time)": (after.series["OTLP/HTTP"] / options.agents, ""),
+        "OTLP of a request of a host, uncompressed, with what makes series": (size / requests / 1e3, "kB"),
+        "series of a host (distinct over the whole time)": (after.series / options.agents, ""),
         "agent to gateway, a host and day": (came(before.received, after.received) * a_day, "MB"),
         "connections of agents": (len(after.received), ""),
         **{f"gateway to back end by {name}, a host and day": (came(before.sent[name], sent) * a_day, "MB")
