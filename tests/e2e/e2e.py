@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import checks_classic
+import checks_container
 import checks_endpoint
 import checks_faults
 import checks_formats
@@ -38,6 +39,7 @@ GROUPS = {
     "values": checks_values.run,
     "processes": checks_processes.run,
     "scope": checks_scope.run,
+    "container": checks_container.run,
     "formats": checks_formats.run,
     "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
