@@ -25,6 +25,7 @@ import checks_promtool
 import checks_readme
 import checks_roads
 import checks_scope
+import checks_ship
 import checks_shutdown
 import checks_stack
 import checks_top
@@ -49,6 +50,7 @@ GROUPS = {
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,
+    "ship": checks_ship.run,
     "stack": checks_stack.run,
     "roads": checks_roads.run,
 }
