@@ -51,6 +51,7 @@ GROUPS = {
     "faults": checks_faults.run,
     "robust": checks_faults.robust,
     "ship": checks_ship.run,
+    "fleet": checks_faults.fleet,
     "stack": checks_stack.run,
     "roads": checks_roads.run,
 }
