@@ -60,6 +60,9 @@ def life(check, name):
         return inside("systemctl", "show", "--value", "--property", what, "hostmeter.service")
 
     wait_for("systemd", 60, lambda: inside("systemctl", "is-system-running", good=False) in ("running", "degraded"))
+    # So that there is something to keep; nobody listens there.
+    inside("mkdir", "/etc/hostmeter")
+    inside("sh", "-c", "echo OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 >/etc/hostmeter/environment")
     inside("dpkg", "--install", "/package.deb")
     check.same("the service", property_of("ActiveState"), "active")
     check.same("at boot", inside("systemctl", "is-enabled", "hostmeter.service"), "enabled")
@@ -83,4 +86,5 @@ def life(check, name):
     inside("dpkg", "--remove", "hostmeter")
     check.same("after its removal", inside("systemctl", "is-active", "hostmeter.service", good=False), "inactive")
     inside("dpkg", "--purge", "hostmeter")
-    check.same("what is left", inside("find", "/var/lib/private", "/etc/hostmeter", "-name", "hostmeter*", good=False), "")
+    left = inside("find", "/var/lib/private", "/var/lib/hostmeter", "/etc/hostmeter", "/usr/bin/hostmeter", "-type", "f", good=False)
+    check.same("what is left", left, "/etc/hostmeter/environment")

@@ -32,7 +32,7 @@ QUERIES = {
     "the host's processes, by OTLP": 'process_uptime_seconds{job="hostmeter",process_executable_name!=""}',
     "the host, scraped": 'system_memory_limit_bytes{job="scraped"}',
     "the service": 'rate(http_server_request_duration_seconds_count{job="webapp"}[1m]) > 0',
-    "what is recorded": "instance:system_cpu_utilization:ratio",
+    "what is recorded": 'instance:system_memory_utilisation:ratio{job="hostmeter"}',
     "the Collector": 'up{job="otelcol"} == 1',
     "Alertmanager": 'up{job="alertmanager"} == 1',
 }
@@ -73,7 +73,7 @@ def missing():
     if not os.path.exists("/usr/lib/podman/aardvark-dns"):
         return "containers cannot find each other by name without aardvark-dns"
     if absent := [p for programs in PROGRAMS.values() for p in programs[:1] if not shutil.which(p)]:
-        return f"{absent[0]} is not here"
+        return f"{absent[0]} is not here, which tests/e2e/run installs"
     taken = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True, check=True).stdout
     if used := [port for port in PORTS if f":{port} " in taken]:
         return f"port {used[0]} is in use"
