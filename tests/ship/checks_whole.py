@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.parse
 from contextlib import contextmanager
+from pathlib import Path
 
 from checks_compose import COMPOSE, TOOL
 from checks_image import APPLICATION
@@ -23,6 +24,10 @@ WEBAPP = "localhost/hostmeter-webapp:0.1.0"
 # What the images of compose.yaml run, by the name of the program in the image.
 PROGRAMS = {"collector": (COLLECTOR, "otelcol"), "prometheus": ("prometheus", "promtool"),
             "alertmanager": ("prometheus-alertmanager", "amtool")}
+# What Debian's Alertmanager reads beside its configuration.
+SHARED = Path("/usr/share/prometheus/alertmanager")
+# Their health is asked by what is in the images that were not at hand, a newer promtool and `wget`; here by HTTP.
+BY_HTTP = {"prometheus": "http://127.0.0.1:9090/-/healthy", "alertmanager": "http://127.0.0.1:9093/-/healthy"}
 PORTS = (9464, 4317, 4318, 13133, 9090, 9093, 8080)
 # Beside the way by the Collector, that of the scrape; compose itself has one way for every number.
 SCRAPED = "\n  - job_name: scraped\n    static_configs:\n      - targets: [hostmeter:9464]\n"
@@ -105,8 +110,11 @@ def image(directory, name):
         if found := shutil.which(program):
             shutil.copy(found, place)
     program = os.path.basename(PROGRAMS[name][0])
+    if name == "alertmanager" and SHARED.exists():
+        shutil.copytree(SHARED, place / "shared")
     (place / "Dockerfile").write_text(
-        f"FROM {APPLICATION}\nCOPY . /usr/bin/\nRUN mkdir /{name} && chown 65534:65534 /{name}\nUSER 65534:65534\n"
+        f"FROM {APPLICATION}\nCOPY . /usr/bin/\nRUN mkdir -p {SHARED.parent} && "
+        f"if [ -d /usr/bin/shared ]; then mv /usr/bin/shared {SHARED}; fi\nRUN mkdir /{name} && chown 65534:65534 /{name}\nUSER 65534:65534\n"
         f"ENTRYPOINT [\"/usr/bin/{program}\"]\n")
     podman("build", "--network", "none", "--pull=never", "--tag", tag, str(place), seconds=300)
     return tag
@@ -149,8 +157,9 @@ def healthy(check):
         check.same(f"{service}: runs", inside["State"]["Status"], "running")
         check.same(f"{service}: capabilities", inside["EffectiveCaps"] or [], [])
         check.same(f"{service}: read-only", inside["HostConfig"]["ReadonlyRootfs"], True)
-        # Alertmanager's asks by the `wget` of the image that was not at hand.
-        if inside["Config"].get("Healthcheck") and service != "alertmanager":
+        if service in BY_HTTP:
+            wait_for(f"{service} being healthy", 30, lambda url=BY_HTTP[service]: get(url)[0] == 200)
+        elif inside["Config"].get("Healthcheck"):
             wait_for(f"{service} being healthy", 30,
                      lambda name=name: podman("healthcheck", "run", name, check=False).returncode == 0)
 
