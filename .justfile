@@ -30,6 +30,10 @@ e2e *arguments:
 stack *arguments:
     tests/stack/run {{arguments}}
 
+# Many agents, one gateway: `just fleet --gateway gateway-light`
+fleet *arguments:
+    examples/fleet/run {{arguments}}
+
 # What is shipped, built and run: image, package, manifests: `just ship --only kubernetes`
 ship *arguments:
     tests/ship/run {{arguments}}

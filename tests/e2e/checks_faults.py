@@ -1,4 +1,5 @@
-"""Programs that print rows of figures, `tests/faults/run` and `tests/e2e/robust`: each of their figures a check here."""
+"""Programs that print rows of figures, `tests/faults/run`, `tests/e2e/robust` and `examples/fleet/run`: each of their
+figures a check here."""
 
 import json
 import subprocess
@@ -14,10 +15,15 @@ def robust(report, directory, options):
     rows(report, directory, "tests/e2e/robust")
 
 
-def rows(report, directory, program):
+def fleet(report, directory, options):
+    """The short form; README.md beside the program has what the long one measured."""
+    rows(report, directory, "examples/fleet/run", "--agents", "20", "--interval", "2", "--steady", "8")
+
+
+def rows(report, directory, program, *arguments):
     figures = directory / "figures.json"
     # Its table is of use to whoever reads the log; the figures come by the file.
-    done = subprocess.run([REPO / program, "--json", figures], stdin=subprocess.DEVNULL,
+    done = subprocess.run([REPO / program, *arguments, "--json", figures], stdin=subprocess.DEVNULL,
                           env=environment(HOSTMETER=HOSTMETER), check=False)
     told = json.loads(figures.read_text())
     for figure in told:

@@ -10,7 +10,7 @@ from pathlib import Path
 from components import HOSTMETER, REPO, Agent, Prometheus, environment, free_port, get
 
 README = (REPO / "README.md").read_text()
-PROGRAMS = r"(?:hostmeter|cargo|curl|docker|kubectl|openssl|htpasswd|kill|source|sudo|systemctl|systemd-analyze|tests/|\.ci/)"
+PROGRAMS = r"(?:hostmeter|cargo|curl|docker|kubectl|openssl|htpasswd|kill|source|sudo|systemctl|systemd-analyze|tests/|examples/|\.ci/)"
 
 # Commands of README that another test types, and which.
 ELSEWHERE = {
@@ -18,7 +18,8 @@ ELSEWHERE = {
     r"hostmeter config import$": "named without its arguments; the one with them is typed here",
     r"tests/faults/run": "groups faults and robust",
     r"tests/e2e/run|tests/stack/run|cargo test|UPDATE=1 cargo test|\.ci/run|cargo doc": "CI itself",
-    r"tests/ship/run|docker |kubectl |sudo apt install|systemctl |systemd-analyze ": "tests/ship/run",
+    r"examples/fleet/run": "group fleet",
+    r"tests/ship/run|examples/debian/build|docker |kubectl |sudo apt install|systemctl |systemd-analyze ": "tests/ship/run",
     r"htpasswd ": "from Apache's utilities; group endpoint makes such a line by bcrypt",
     r"HOSTMETER_PROMETHEUS__WEB_CONFIG_FILE=|curl --cacert": "group endpoint, with a port of its own",
 }

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import checks_classic
+import checks_container
 import checks_endpoint
 import checks_faults
 import checks_formats
@@ -24,6 +25,7 @@ import checks_promtool
 import checks_readme
 import checks_roads
 import checks_scope
+import checks_ship
 import checks_shutdown
 import checks_stack
 import checks_top
@@ -38,6 +40,7 @@ GROUPS = {
     "values": checks_values.run,
     "processes": checks_processes.run,
     "scope": checks_scope.run,
+    "container": checks_container.run,
     "formats": checks_formats.run,
     "classic": checks_classic.run,
     "shutdown": checks_shutdown.run,
@@ -47,6 +50,8 @@ GROUPS = {
     "late": checks_late.run,
     "faults": checks_faults.run,
     "robust": checks_faults.robust,
+    "ship": checks_ship.run,
+    "fleet": checks_faults.fleet,
     "stack": checks_stack.run,
     "roads": checks_roads.run,
 }

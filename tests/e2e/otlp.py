@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE")
 # The flag of a point that says that its series has ended.
@@ -50,8 +51,10 @@ class Received:
 
     @classmethod
     def from_file(cls, path):
-        with open(path, encoding="utf-8") as lines:
-            return cls([line for line in lines if line.strip()])
+        """With what the Collector has moved aside, which it does at 64 MiB, by the time of it in the name."""
+        path = Path(path)
+        aside = sorted(path.parent.glob(f"{path.stem}-20*{path.suffix}"))
+        return cls([line for part in (*aside, path) for line in part.read_text(encoding="utf-8").split("\n") if line.strip()])
 
     @classmethod
     def from_text(cls, text):

@@ -2,6 +2,8 @@
 
 import os
 import re
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import host
@@ -15,6 +17,8 @@ DOCKERFILE = REPO / "examples/container/Dockerfile"
 APPLICATION = "docker.io/library/rust:1.95-slim-bookworm"
 FIELD = "valueFrom:\n            fieldRef:\n              fieldPath: {}"
 MOST_BYTES = 15 << 20
+# What the application beside the agent holds in memory.
+NEIGHBOUR = 30_000_000
 LEAST_RIGHTS = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", "64m")
 # As examples/kubernetes/base/daemonset.yaml says them.
 DAEMON_SET = ("run", "--root", "/host")
@@ -34,6 +38,11 @@ def run(report, directory):
         without_rights(check)
     with report.check("image: beside an application, by examples/kubernetes/sidecar.yaml") as check:
         sidecar(check, directory)
+    if Path("/sys/fs/cgroup/memory").exists():
+        with report.check("image: beside an application, and the whole pod measured") as check:
+            pod(check, directory)
+    else:
+        print("NOT CHECKED: a pod measured as a whole, because this machine has no cgroups of version 1.")
     with report.check("image: with both capabilities, the I/O of every process") as check:
         with_capabilities(check)
 
@@ -91,28 +100,62 @@ def with_capabilities(check):
 
 
 def sidecar(check, directory):
-    """The pod as it is, but for the application, whose place something takes that waits, and for fields of the pod
-    that podman does not know."""
+    with played(directory, "[/bin/sleep, '600']") as port:
+        # Whichever of the two is up first.
+        wait_for("the neighbour's process on the page", 30,
+                 lambda: "sleep" in page(port).values("process_uptime_seconds", "process_executable_name"))
+        found = page(port)
+        processes = found.values("process_uptime_seconds", "process_executable_name")
+        check.that("hostmeter" in processes, f"of the pod's processes only {processes}")
+        check.that(found.select("process_disk_io_bytes_total", process_executable_name="sleep"), "no I/O of its neighbour")
+        check.same("k8s.pod.name", found.values("target_info", "k8s_pod_name"), ["webapp"])
+        check.that(not found.select("system_memory_limit_bytes"), "what is the node's is there")
+
+
+def pod(check, directory):
+    """The same with the whole pod measured, which takes the node's cgroups."""
+    more = (
+        ("args: [run]", "args: [run]\n      volumeMounts: [{name: cgroup, mountPath: /sys/fs/cgroup, readOnly: true}]"),
+        ("- name: K8S_NODE_NAME", "- {name: HOSTMETER_COLLECTORS__CONTAINER__SCOPE, value: pod}\n        - name: K8S_NODE_NAME"),
+        ("\n  containers:", "\n  volumes: [{name: cgroup, hostPath: {path: /sys/fs/cgroup}}]\n  containers:"),
+    )
+    busy = f"[/bin/sh, -c, 'x=$(head -c {NEIGHBOUR} /dev/zero | tr \"\\\\0\" x); echo done; sleep 600']"
+    with played(directory, busy, more) as port:
+        wait_for("the neighbour", 30, lambda: "done" in podman("logs", "webapp-webapp"))
+        # What is shown is up to a second old.
+        time.sleep(1.5)
+        found = page(port)
+        id = podman("pod", "inspect", "--format", "{{.Id}}", "webapp").strip()
+        cgroup = next(Path("/sys/fs/cgroup/memory").glob(f"**/{id}"))
+        usage = found.sum("container_memory_usage_bytes")
+        check.that(usage > NEIGHBOUR, f"the neighbour's memory is not in {usage:.0f}")
+        other = int((cgroup / "memory.usage_in_bytes").read_text())
+        check.that(abs(usage - other) < 4 << 20, f"memory is {usage:.0f}, not {other}")
+        check.that(found.sum("container_cpu_time_seconds_total") > 0, "no CPU time")
+        check.same("interfaces", found.values("container_network_io_bytes_total", "network_interface_name"), ["eth0"])
+
+
+@contextmanager
+def played(directory, command, more=()):
+    """The pod of sidecar.yaml as it is, but for the application, whose place another command takes, for fields of the
+    pod that podman does not know, and for `more`. Its port."""
     port = free_port()
     text = (REPO / "examples/kubernetes/sidecar.yaml").read_text()
     for old, new in (
-        ("image: localhost/hostmeter-webapp:0.1.0", f"image: {APPLICATION}\n      command: [/bin/sleep, '600']"),
+        ("image: localhost/hostmeter-webapp:0.1.0", f"image: {APPLICATION}\n      command: {command}"),
         ("containerPort: 9464", f"containerPort: 9464\n          hostPort: {port}\n          hostIP: 127.0.0.1"),
         (FIELD.format("spec.nodeName"), "value: node"),
         (FIELD.format("metadata.namespace"), "value: namespace"),
+        *more,
     ):
-        check.that(old in text, f"sidecar.yaml has no {old}")
-        text = text.replace(old, new)
+        if old not in text:
+            raise ValueError(f"sidecar.yaml has no {old}")
+        text = text.replace(old, new, 1)
     path = directory / "pod.yaml"
     path.write_text(text)
     try:
         podman("kube", "play", str(path))
-        found = page(port)
-        processes = found.values("process_uptime_seconds", "process_executable_name")
-        check.that({"hostmeter", "sleep"} <= set(processes), f"of the pod's processes only {processes}")
-        check.that(found.select("process_disk_io_bytes_total", process_executable_name="sleep"), "no I/O of its neighbour")
-        check.same("k8s.pod.name", found.values("target_info", "k8s_pod_name"), ["webapp"])
-        check.that(not found.select("system_memory_limit_bytes"), "what is the node's is there")
+        yield port
     finally:
         podman("kube", "down", str(path), check=False)
 

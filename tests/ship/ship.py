@@ -12,13 +12,19 @@ import checks_compose
 import checks_image
 import checks_kubernetes
 import checks_package
+import checks_service
+import checks_shell
+import checks_whole
 from report import Report
 
 GROUPS = {
     "image": checks_image.run,
     "kubernetes": checks_kubernetes.run,
     "compose": checks_compose.run,
+    "shell": checks_shell.run,
+    "service": checks_service.unit,
     "package": checks_package.run,
+    "whole": checks_whole.run,
 }
 
 
@@ -30,7 +36,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="hostmeter-ship-") as directory:
         for name in options.only or GROUPS:
             with report.group(name):
-                GROUPS[name](report, Path(directory))
+                own = Path(directory) / name
+                own.mkdir()
+                GROUPS[name](report, own)
     return report.sum()
 
 

@@ -72,9 +72,11 @@ def files(report, directory):
              f"--config.file={EXAMPLES / 'alertmanager/alertmanager.yaml'}", f"--verify.receivers={receiver}",
              "alertname=HostOOMKill", f"severity={severity}")
     secrets = make_secrets(directory)
-    for name, more in (("config", []), ("agent-to-prometheus", []), ("gateway", []), ("gateway", ["gateway-secure"])):
+    for name, more in (("config", []), ("agent-to-prometheus", []), ("gateway", []), ("gateway", ["gateway-secure"]),
+                       ("gateway-light", []), ("gateway-light", ["gateway-secure"])):
         configs = [word for part in [name, *more] for word in ("--config", CONFIGS / f"{part}.yaml")]
-        tool(report, f"otelcol validate {' '.join([name, *more])}", COLLECTOR, "validate", *configs, **secrets)
+        storage = {"OTELCOL_EXTENSIONS": "[health_check, bearertokenauth]"} if name == "gateway-light" else {}
+        tool(report, f"otelcol validate {' '.join([name, *more])}", COLLECTOR, "validate", *configs, **secrets, **storage)
     tool(report, "the dashboards are what their source says", EXAMPLES / "grafana/build.py", "--check")
     every = dashboards.load()
     with report.check("no two dashboards have one uid") as check:

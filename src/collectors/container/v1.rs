@@ -49,7 +49,8 @@ pub(super) fn oom_kills(text: &str) -> Option<u64> {
     text::pairs(text).find(|(key, _)| *key == "oom_kill").map(|(_, count)| count)
 }
 
-/// `blkio.throttle.io_service_bytes`: `8:0 Read 123`, the sum of all in a line `Total` without a device.
+/// `blkio.throttle.io_service_bytes`: `8:0 Read 123`, the sum of all in a line `Total` without a device. Newer kernels
+/// (seen on 6.18) count only on disks for which some cgroup has a limit in `blkio.throttle.*`.
 pub(super) fn disks(text: &str) -> Vec<Disk> {
     let mut disks: Vec<Disk> = Vec::new();
     for line in text.lines() {
