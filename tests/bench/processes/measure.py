@@ -1,16 +1,16 @@
 """One size: a population, and what each agent uses for a cycle of reading it."""
 
-import os
 import random
 import re
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from agents import Broken, Clocked
+from agent import Broken
+from agents import Clocked
 from install import say
+from population import Population, pids
 
 #: Cycles before anything is counted: state is built, files are cached.
 WARM_UP = 2
@@ -28,39 +28,6 @@ class Result:
     #: Bytes of resident memory after the last cycle.
     memory: list = field(default_factory=list)
     series: int = 0
-
-
-class Population:
-    """N processes of ours, for the time of a `with`."""
-
-    def __init__(self, program, count, busy):
-        self.program, self.count, self.busy = program, count, busy
-
-    def __enter__(self):
-        command = [self.program, str(self.count), str(self.busy)]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            raise SystemExit("the population cannot be made; a smaller --sizes may do")
-        time.sleep(1)
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-        while any(worker(pid) for pid in pids()):
-            time.sleep(0.1)
-
-
-def pids():
-    return [name for name in os.listdir("/proc") if name.isdigit()]
-
-
-def worker(pid):
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().startswith("worker-")
-    except OSError:
-        return False
 
 
 def size(program, count, busy, agents, runs, cycles, folder):

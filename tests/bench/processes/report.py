@@ -2,18 +2,12 @@
 
 from statistics import median
 
+from table import table
+
 FLOOR = "floor"
 TOP = "hostmeter top"
 ALL = "hostmeter all, no ceiling"
 MIB = 1 << 20
-
-
-def table(head, rows):
-    rows = [head, *rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
 
 
 def per_process(result):

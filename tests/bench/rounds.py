@@ -1,0 +1,150 @@
+"""The measuring: one population, everybody in turn; and what is asked once, the start and doing nothing."""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from agent import Broken
+from held import BothRoads, Held
+from install import say
+from population import Population, pids
+
+#: Cycles before anything is counted: state is built, files are cached.
+WARM_UP = 3
+#: An agent with a longer cycle takes part in one round of so many, and is known by fewer cycles.
+DEAR, SELDOM = 2.5, 5
+#: Seconds after the last page before doing nothing is measured: Go collects its garbage, threads of a pool end.
+CALM = 12
+
+
+@dataclass
+class Result:
+    """What one agent used at one size."""
+
+    processes: int
+    #: CPU seconds of a cycle, the mean of each round.
+    cpu: list = field(default_factory=list)
+    #: Seconds of each page.
+    latency: list = field(default_factory=list)
+    #: Bytes on the wire and points of a push, of each round.
+    wire: list = field(default_factory=list)
+    cycles: int = 0
+    rss: int = 0
+    pss: int | None = None
+    threads: int = 0
+    series: int = 0
+    #: Bytes of the last page, packed.
+    page: int = 0
+
+
+def size(program, count, busy, agents, rounds, cycles, folder):
+    """Measures all agents at one size; the results by name. Those that fail are taken out of `agents`."""
+    results, order = {}, random.Random(count)
+    Held.interval = 2.5 if count < 5000 else 5
+    with Population(program, count, busy):
+        try:
+            for agent in list(agents):
+                guarded(agents, agent, lambda agent=agent: agent.start(folder))
+            turns(agents, WARM_UP, order)
+            dear = {agent for agent in agents if not isinstance(agent, BothRoads) and agent.latency > DEAR}
+            for number in range(rounds):
+                say(f"{count} processes, round {number + 1} of {rounds}")
+                one_round(agents, dear, cycles, results, order)
+            for agent in agents:
+                finish(agent, results[agent.name])
+        finally:
+            for agent in agents:
+                agent.stop()
+    return results
+
+
+def turns(agents, number, order, seen=lambda agent: None, dear=()):
+    """Everybody takes a turn, so many times, in another order each time."""
+    for at in range(number):
+        turn = [agent for agent in agents if agent not in dear or at % SELDOM == 0]
+        order.shuffle(turn)
+        for agent in turn:
+            guarded(agents, agent, agent.cycle)
+            if agent in agents:
+                seen(agent)
+
+
+def one_round(agents, dear, cycles, results, order):
+    # What an agent does between its turns belongs to it as well, so its clock is read before and after all.
+    before = {agent: agent.cpu() for agent in agents}
+    used = {agent: [] for agent in agents}
+    latency = {agent: [] for agent in agents}
+
+    def seen(agent):
+        latency[agent].append(agent.latency)
+        if not isinstance(agent, Held):
+            used[agent].append(None)
+        elif agent.used is not None:
+            used[agent].append(agent.used)
+
+    turns(agents, cycles, order, seen, dear)
+    for agent in agents:
+        result = results.setdefault(agent.name, Result(len(pids())))
+        if not used[agent]:
+            say(f"{agent.name}: no cycle of this round was exactly one; it does not count")
+            continue
+        total = sum(used[agent]) if isinstance(agent, Held) else agent.cpu() - before[agent]
+        result.cpu.append(total / len(used[agent]))
+        result.latency += latency[agent]
+        result.cycles += len(used[agent])
+        if isinstance(agent, BothRoads):
+            result.wire.append(agent.wire())
+
+
+def guarded(agents, agent, action):
+    """An agent that fails is left out from then on, and the others go on."""
+    try:
+        action()
+    except Broken as problem:
+        say(f"LEFT OUT: {problem}")
+        agent.stop()
+        agents.remove(agent)
+
+
+def finish(agent, result):
+    if agent.short:
+        say(f"{agent.name}: {agent.short} pages without most of the series (out of time?)")
+    result.rss, result.pss, result.threads = agent.memory(), agent.share(), agent.threads()
+    result.series, result.page = agent.series, agent.bytes
+
+
+def starts(agents, number, folder):
+    """Seconds from the exec to the first complete page, by name; everybody once, and then again."""
+    seconds = {}
+    for _ in range(number):
+        for agent in agents:
+            try:
+                if isinstance(agent, BothRoads):
+                    agent.receiver.clear()
+                seconds.setdefault(agent.name, []).append(agent.first_answer(folder, agent.series))
+            except Broken as problem:
+                say(f"LEFT OUT: {problem}")
+            finally:
+                agent.stop()
+    return seconds
+
+
+def idle(agents, seconds, folder):
+    """Context switches and CPU seconds a second of agents that nobody asks, by name; of those without OTLP."""
+    agents = [agent for agent in agents if not isinstance(agent, Held)]
+    try:
+        for agent in list(agents):
+            guarded(agents, agent, lambda agent=agent: agent.start(folder))
+        turns(agents, 2, random.Random())
+        time.sleep(CALM)
+        before = {agent: (agent.switches(), agent.cpu(), time.monotonic()) for agent in agents}
+        time.sleep(seconds)
+        return {agent.name: rates(agent, *before[agent]) for agent in agents}
+    finally:
+        for agent in agents:
+            agent.stop()
+
+
+def rates(agent, switches, cpu, begun):
+    seconds = time.monotonic() - begun
+    return (agent.switches() - switches) / seconds, (agent.cpu() - cpu) / seconds
