@@ -46,6 +46,14 @@ faults *arguments:
 robust *arguments:
     tests/e2e/robust {{arguments}}
 
+# Beside other host agents, a quarter of an hour on a quiet machine: `just bench --readme`, `just bench --judge`
+bench *arguments:
+    tests/bench/run {{arguments}}
+
+# Whether that works, in a minute
+bench-quick:
+    tests/bench/run --quick
+
 # The documentation of the code, private items too
 docs:
     cargo doc --no-deps --document-private-items --locked --open

@@ -15,7 +15,7 @@ use hostmeter::export::prometheus;
 use regex::Regex;
 
 const READMES: [&str; 2] = ["README.md", "README.ko.md"];
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 16] = [
     "README.md",
     "README.ko.md",
     "CHANGELOG.md",
@@ -30,6 +30,7 @@ const DOCUMENTS: [&str; 15] = [
     "examples/container/README.md",
     "examples/kubernetes/README.md",
     "examples/compose/README.md",
+    "tests/bench/README.md",
     "tests/bench/processes/README.md",
 ];
 

@@ -32,14 +32,16 @@ class Broken(Exception):
 class Agent:
     """A running agent; `command` says how to start it, with a folder of its own and a free port."""
 
-    spacing = SPACING
+    #: Whether a cycle takes seconds where there are many processes.
+    dear = False
 
     def __init__(self, name, command, **more):
         self.name, self.command = name, command
         #: What its environment has besides ours.
         self.environment = more
         self.process = self.log = None
-        self.series = self.last = 0
+        #: Most series that a page had, and fewest.
+        self.series = self.least = self.last = 0
         #: Cycles with less than half of the series that there were before: the agent gave up.
         self.short = 0
 
@@ -70,10 +72,11 @@ class Agent:
 
     def cycle(self):
         """One reading of all processes, far enough from the last one to be a fresh one."""
-        time.sleep(max(0, self.last + self.spacing - time.monotonic()))
+        time.sleep(max(0, self.last + SPACING - time.monotonic()))
         series = self.turn()
         self.short += series < self.series / 2
         self.series = max(self.series, series)
+        self.least = min(self.least or series, series)
         self.last = time.monotonic()
 
     def broken(self, why):
@@ -145,14 +148,14 @@ class Scraped(Agent):
         if self.process.poll() is not None or time.monotonic() > end:
             raise self.broken(f"does not listen: {error}") from error
 
-    def first_answer(self, folder, series):
-        """Seconds from the exec to a complete page with half of those series at least."""
+    def first_answer(self, folder):
+        """Seconds from the exec to a complete page with half of the series at least that it had when measured."""
         super().start(folder)
-        begun = self.started = time.monotonic()
+        begun = time.monotonic()
         while True:
             try:
                 self.reach()
-                if self.turn() > series / 2:
+                if self.turn() > self.least / 2:
                     return time.monotonic() - begun
             except (OSError, Broken) as error:
                 self.running(error, begun + READY)

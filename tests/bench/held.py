@@ -17,9 +17,15 @@ QUIET, LOOKS, APART = 0.01, 3, 0.02
 class Held(Scraped):
     """collectd, which reads all plugins when it is let go: a cycle is that, and a page."""
 
-    #: Seconds of its clock. A push and a page each have a reading of their own in it, and some room.
+    #: Seconds of its clock: room for a push and a page, each with a reading of its own.
     interval = 2.5
+    #: The same, where there are many processes.
+    long = 5.0
     held = False
+
+    def size(self, count):
+        """Before a start: how many processes there will be. A cycle that takes longer than an interval would be two."""
+        self.interval = 2.5 if count < 5000 else self.long
 
     def start(self, folder):
         super().start(folder)
@@ -51,21 +57,21 @@ class Held(Scraped):
             self.settle()
         finally:
             hold(self)
-        #: CPU seconds of this cycle; None where it was not exactly one.
-        self.used = self.cpu() - before if self.one() else None
+        #: CPU seconds of this turn, and how many cycles it was.
+        self.used, self.cycles = self.cpu() - before, self.count()
         return series
 
     def tick(self):
         """Waits until the reading on the agent's own clock is there."""
         self.settle()
 
-    def one(self):
-        """Whether there was one reading: the values on the page are new."""
-        return max(map(int, re.findall(rb" (\d{13})$", self.page, re.MULTILINE)), default=0) / 1e3 > self.let_go
+    def count(self):
+        """One, if the values on the page are new."""
+        return int(max(map(int, re.findall(rb" (\d{13})$", self.page, re.MULTILINE)), default=0) / 1e3 > self.let_go)
 
     def settle(self):
         """Waits until the agent is quiet."""
-        end, quiet, before = time.monotonic() + 60, 0, self.cpu()
+        end, quiet, before = time.monotonic() + self.interval / 2, 0, self.cpu()
         while quiet < LOOKS and time.monotonic() < end:
             time.sleep(APART)
             now = self.cpu()
@@ -75,6 +81,8 @@ class Held(Scraped):
 
 class BothRoads(Held):
     """The Collector: sends OTLP to a receiver of ours, and shows what it has sent."""
+
+    long = 20.0
 
     def __init__(self, name, command):
         super().__init__(name, command)
@@ -94,9 +102,10 @@ class BothRoads(Held):
         self.settle()
         self.requests = self.receiver.clear()
 
-    def one(self):
-        """A second tick, that came while the page was asked for, makes it two or one and a part."""
-        return not self.receiver.clear()
+    def count(self):
+        """A request is a cycle. What was begun when it was held is made an end of in the next turn, so that the sum over
+        many turns is that of whole cycles."""
+        return len(self.requests) + len(self.receiver.clear())
 
     def wire(self):
         """Bytes on the wire and points of the last tick."""
@@ -111,6 +120,8 @@ class Aligned(BothRoads):
     is overdue then, and the next tick is a whole interval away.
     """
 
+    long = 5.0
+
     def begin(self):
         self.first_request()
         self.grid = time.time()
@@ -123,3 +134,7 @@ class Aligned(BothRoads):
     def tick(self):
         super().tick()
         time.sleep(max(0, self.requests[-1].time + SPACING - time.monotonic()))
+
+    def count(self):
+        """None, if a second tick came while the page was asked for: a page in it has no reading of its own."""
+        return int(not self.receiver.clear())

@@ -1,6 +1,7 @@
 """The host agents side by side, each with what it measures unless told otherwise."""
 
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,11 @@ def ours(kind, sizes, **process):
             if process:
                 settings = ", ".join(f"{key}: {value}" for key, value in process.items())
                 lines += ["collectors:", f"  process: {{{settings}}}"]
-            return [binary, "run", "--config", written(agent, "hostmeter.yaml", lines)]
+            # A file of its own: of one that two agents run from, each would have half in its PSS.
+            own = agent.folder / "hostmeter"
+            if not own.exists():
+                shutil.copy(binary, own)
+            return [own, "run", "--config", written(agent, "hostmeter.yaml", lines)]
 
         binary = install.hostmeter()
         return Peer(kind(name, command), version(binary, "--version"), size(binary), "this clone", sizes)
@@ -111,7 +116,9 @@ def process_exporter(name):
         file = written(agent, "process-exporter.yaml", lines)
         return [binary, "-config.path", file, "-web.listen-address", f"127.0.0.1:{agent.port}"]
 
-    return Peer(Scraped(name, command), version(binary, "-version"), size(binary), f"Debian's {package}")
+    agent = Scraped(name, command)
+    agent.dear = True
+    return Peer(agent, version(binary, "-version"), size(binary), f"Debian's {package}")
 
 
 def psutil_agent(name):
@@ -158,7 +165,9 @@ def collector(name):
             "  pipelines: {metrics: {receivers: [hostmetrics], exporters: [otlp, prometheus]}}",
         ])]
 
-    return Peer(BothRoads(name, command), version(binary, "--version"), size(binary), "built by the builder")
+    agent = BothRoads(name, command)
+    agent.dear = True
+    return Peer(agent, version(binary, "--version"), size(binary), "built by the builder")
 
 
 OPTIONS = {"process": "{mute_process_all_errors: true}"}

@@ -26,6 +26,7 @@ class Run:
     date: str
     command: str
     machine: str
+    quick: bool
     noise: str = ""
     #: version, size and source of each agent, by name.
     peers: dict = field(default_factory=dict)
@@ -87,8 +88,8 @@ def head(run):
 
 
 def conclusion(run):
-    """What there is to say when all is measured."""
-    return f"{once(run)}\n\n{verdicts(goals(run))}"
+    """What there is to say when all is measured; the figures of a quick run are too few to judge by."""
+    return once(run) if run.quick else f"{once(run)}\n\n{verdicts(goals(run))}"
 
 
 def commands(run):

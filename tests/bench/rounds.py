@@ -11,10 +11,8 @@ from population import Population, pids
 
 #: Cycles before anything is counted: state is built, files are cached.
 WARM_UP = 3
-#: An agent with a longer cycle takes part in one round of so many, and is known by fewer cycles.
-DEAR, SELDOM = 2.5, 5
-#: Seconds after the last page before doing nothing is measured: Go collects its garbage, threads of a pool end.
-CALM = 12
+#: From so many processes on, agents whose cycle then takes seconds have one turn where the others have so many.
+MANY, SELDOM = 5000, 5
 
 
 @dataclass
@@ -40,18 +38,21 @@ class Result:
 def size(program, count, busy, agents, rounds, cycles, folder):
     """Measures all agents at one size; the results by name. Those that fail are taken out of `agents`."""
     results, order = {}, random.Random(count)
-    Held.interval = 2.5 if count < 5000 else 5
+    for agent in agents:
+        if isinstance(agent, Held):
+            agent.size(count)
     with Population(program, count, busy):
         try:
             for agent in list(agents):
                 guarded(agents, agent, lambda agent=agent: agent.start(folder))
             turns(agents, WARM_UP, order)
-            dear = {agent for agent in agents if not isinstance(agent, BothRoads) and agent.latency > DEAR}
+            dear = [agent for agent in agents if agent.dear and count >= MANY]
             for number in range(rounds):
                 say(f"{count} processes, round {number + 1} of {rounds}")
                 one_round(agents, dear, cycles, results, order)
             for agent in agents:
-                finish(agent, results[agent.name])
+                if agent.name in results:
+                    finish(agent, results[agent.name])
         finally:
             for agent in agents:
                 agent.stop()
@@ -72,26 +73,24 @@ def turns(agents, number, order, seen=lambda agent: None, dear=()):
 def one_round(agents, dear, cycles, results, order):
     # What an agent does between its turns belongs to it as well, so its clock is read before and after all.
     before = {agent: agent.cpu() for agent in agents}
-    used = {agent: [] for agent in agents}
-    latency = {agent: [] for agent in agents}
+    done = {agent: [] for agent in agents}
 
     def seen(agent):
-        latency[agent].append(agent.latency)
-        if not isinstance(agent, Held):
-            used[agent].append(None)
-        elif agent.used is not None:
-            used[agent].append(agent.used)
+        held = isinstance(agent, Held)
+        done[agent].append((agent.cycles, agent.used, agent.latency) if held else (1, 0, agent.latency))
 
     turns(agents, cycles, order, seen, dear)
     for agent in agents:
         result = results.setdefault(agent.name, Result(len(pids())))
-        if not used[agent]:
-            say(f"{agent.name}: no cycle of this round was exactly one; it does not count")
+        counted = [turn for turn in done[agent] if turn[0]]
+        if not counted:
+            say(f"{agent.name}: no turn of this round was a whole cycle; it does not count")
             continue
-        total = sum(used[agent]) if isinstance(agent, Held) else agent.cpu() - before[agent]
-        result.cpu.append(total / len(used[agent]))
-        result.latency += latency[agent]
-        result.cycles += len(used[agent])
+        cycles = sum(number for number, _, _ in counted)
+        total = sum(used for _, used, _ in counted) if isinstance(agent, Held) else agent.cpu() - before[agent]
+        result.cpu.append(total / cycles)
+        result.latency += [latency for _, _, latency in counted]
+        result.cycles += cycles
         if isinstance(agent, BothRoads):
             result.wire.append(agent.wire())
 
@@ -121,7 +120,7 @@ def starts(agents, number, folder):
             try:
                 if isinstance(agent, BothRoads):
                     agent.receiver.clear()
-                seconds.setdefault(agent.name, []).append(agent.first_answer(folder, agent.series))
+                seconds.setdefault(agent.name, []).append(agent.first_answer(folder))
             except Broken as problem:
                 say(f"LEFT OUT: {problem}")
             finally:
@@ -129,14 +128,17 @@ def starts(agents, number, folder):
     return seconds
 
 
-def idle(agents, seconds, folder):
-    """Context switches and CPU seconds a second of agents that nobody asks, by name; of those without OTLP."""
+def idle(agents, calm, seconds, folder):
+    """Context switches and CPU seconds a second of agents that nobody asks, by name; of those without OTLP.
+
+    Before that `calm` seconds pass: Go collects its garbage, threads of a pool end.
+    """
     agents = [agent for agent in agents if not isinstance(agent, Held)]
     try:
         for agent in list(agents):
             guarded(agents, agent, lambda agent=agent: agent.start(folder))
         turns(agents, 2, random.Random())
-        time.sleep(CALM)
+        time.sleep(calm)
         before = {agent: (agent.switches(), agent.cpu(), time.monotonic()) for agent in agents}
         time.sleep(seconds)
         return {agent.name: rates(agent, *before[agent]) for agent in agents}
