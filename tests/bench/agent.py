@@ -72,12 +72,16 @@ class Agent:
 
     def cycle(self):
         """One reading of all processes, far enough from the last one to be a fresh one."""
-        time.sleep(max(0, self.last + SPACING - time.monotonic()))
+        time.sleep(self.due())
         series = self.turn()
         self.short += series < self.series / 2
         self.series = max(self.series, series)
         self.least = min(self.least or series, series)
         self.last = time.monotonic()
+
+    def due(self):
+        """Seconds until its next turn may begin."""
+        return max(0, self.last + SPACING - time.monotonic())
 
     def broken(self, why):
         self.log.flush()

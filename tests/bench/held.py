@@ -12,20 +12,22 @@ from receiver import Receiver
 
 #: An agent is quiet that has used less than this share of a CPU for so many looks, so many seconds apart.
 QUIET, LOOKS, APART = 0.01, 3, 0.02
+#: Seconds behind a point of the grid that are just behind it.
+LATE = 0.1
 
 
 class Held(Scraped):
     """collectd, which reads all plugins when it is let go: a cycle is that, and a page."""
 
     #: Seconds of its clock: room for a push and a page, each with a reading of its own.
-    interval = 2.5
+    interval = 3.0
     #: The same, where there are many processes.
     long = 5.0
     held = False
 
     def size(self, count):
         """Before a start: how many processes there will be. A cycle that takes longer than an interval would be two."""
-        self.interval = 2.5 if count < 5000 else self.long
+        self.interval = 3.0 if count < 5000 else self.long
 
     def start(self, folder):
         super().start(folder)
@@ -42,14 +44,13 @@ class Held(Scraped):
         self.held = False
         super().stop()
 
-    def cycle(self):
-        time.sleep(max(0, self.last + self.interval - time.monotonic()))
-        super().cycle()
+    def due(self):
+        return max(0, self.last + self.interval - time.monotonic())
 
     def turn(self):
         if not self.held:
             return super().turn()
-        before, self.let_go = self.cpu(), time.time()
+        before, self.begun = self.cpu(), time.time()
         let_go(self)
         try:
             self.tick()
@@ -67,7 +68,8 @@ class Held(Scraped):
 
     def count(self):
         """One, if the values on the page are new."""
-        return int(max(map(int, re.findall(rb" (\d{13})$", self.page, re.MULTILINE)), default=0) / 1e3 > self.let_go)
+        times = re.findall(rb" (\d{13})$", self.page, re.MULTILINE)
+        return int(max(map(int, times), default=0) / 1e3 > self.begun)
 
     def settle(self):
         """Waits until the agent is quiet."""
@@ -88,13 +90,18 @@ class BothRoads(Held):
         super().__init__(name, command)
         self.receiver = Receiver()
 
+    def start(self, folder):
+        # What an agent of an earlier start has sent last.
+        self.receiver.clear()
+        super().start(folder)
+
     def begin(self):
         self.first_request()
         self.settle()
 
     def first_request(self):
-        if not self.receiver.wait(30):
-            raise self.broken("no OTLP within 30 s")
+        if not self.receiver.wait(60):
+            raise self.broken("no OTLP within a minute")
 
     def tick(self):
         self.receiver.clear()
@@ -127,9 +134,9 @@ class Aligned(BothRoads):
         self.grid = time.time()
         self.settle()
 
-    def cycle(self):
-        time.sleep((self.grid - time.time()) % self.interval)
-        Scraped.cycle(self)
+    def due(self):
+        wait = (self.grid - time.time()) % self.interval
+        return 0 if self.interval - wait < LATE else wait
 
     def tick(self):
         super().tick()

@@ -101,8 +101,6 @@ def size(count, results):
     """The table of one size."""
     rows = []
     for name, result in results.items():
-        if not result.cpu:
-            continue
         milliseconds = [1e3 * value for value in result.cpu]
         against = f"{cpu(result) / cpu(results[HOSTMETER]):.2f}" if HOSTMETER in results else "-"
         rows.append([
@@ -118,8 +116,8 @@ def size(count, results):
             str(result.cycles),
         ])
     processes = max((result.processes for result in results.values()), default=count)
-    head = ["agent", "CPU ms a cycle [rounds]", "x hostmeter", "page ms, p50 / p99", "RSS / PSS MiB", "series", "page KiB, gzip",
-            "OTLP points x bytes", "threads", "cycles"]
+    head = ["agent", "CPU ms a cycle [rounds]", "x hostmeter", "page ms, p50 / p99", "RSS / PSS MiB", "series",
+            "page KiB, gzip", "OTLP points x bytes", "threads", "cycles"]
     return f"**{count:,} processes of ours, {processes:,} in all**\n\n{table(head, rows)}"
 
 

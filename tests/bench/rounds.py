@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from agent import Broken
-from held import BothRoads, Held
+from held import Aligned, BothRoads, Held
 from install import say
 from population import Population, pids
 
@@ -13,6 +13,8 @@ from population import Population, pids
 WARM_UP = 3
 #: From so many processes on, agents whose cycle then takes seconds have one turn where the others have so many.
 MANY, SELDOM = 5000, 5
+#: As many seconds as most turns take.
+NEAR = 0.4
 
 
 @dataclass
@@ -50,6 +52,8 @@ def size(program, count, busy, agents, rounds, cycles, folder):
             for number in range(rounds):
                 say(f"{count} processes, round {number + 1} of {rounds}")
                 one_round(agents, dear, cycles, results, order)
+            # Of one that was left out on the way nothing is shown.
+            results = {agent.name: results[agent.name] for agent in agents if agent.name in results}
             for agent in agents:
                 if agent.name in results:
                     finish(agent, results[agent.name])
@@ -64,10 +68,19 @@ def turns(agents, number, order, seen=lambda agent: None, dear=()):
     for at in range(number):
         turn = [agent for agent in agents if agent not in dear or at % SELDOM == 0]
         order.shuffle(turn)
-        for agent in turn:
+        while turn:
+            agent = next_of(turn)
+            turn.remove(agent)
             guarded(agents, agent, agent.cycle)
             if agent in agents:
                 seen(agent)
+
+
+def next_of(turn):
+    """The first whose time has come; but who has to begin at a certain time goes before it when that is near."""
+    punctual = [agent for agent in turn if isinstance(agent, Aligned) and agent.due() < NEAR]
+    ready = [agent for agent in turn if agent.due() == 0]
+    return (punctual or ready or [min(turn, key=lambda agent: agent.due())])[0]
 
 
 def one_round(agents, dear, cycles, results, order):
@@ -81,16 +94,16 @@ def one_round(agents, dear, cycles, results, order):
 
     turns(agents, cycles, order, seen, dear)
     for agent in agents:
-        result = results.setdefault(agent.name, Result(len(pids())))
         counted = [turn for turn in done[agent] if turn[0]]
         if not counted:
             say(f"{agent.name}: no turn of this round was a whole cycle; it does not count")
             continue
-        cycles = sum(number for number, _, _ in counted)
+        result = results.setdefault(agent.name, Result(len(pids())))
+        whole = sum(number for number, _, _ in counted)
         total = sum(used for _, used, _ in counted) if isinstance(agent, Held) else agent.cpu() - before[agent]
-        result.cpu.append(total / cycles)
+        result.cpu.append(total / whole)
         result.latency += [latency for _, _, latency in counted]
-        result.cycles += cycles
+        result.cycles += whole
         if isinstance(agent, BothRoads):
             result.wire.append(agent.wire())
 
@@ -118,8 +131,6 @@ def starts(agents, number, folder):
     for _ in range(number):
         for agent in agents:
             try:
-                if isinstance(agent, BothRoads):
-                    agent.receiver.clear()
                 seconds.setdefault(agent.name, []).append(agent.first_answer(folder))
             except Broken as problem:
                 say(f"LEFT OUT: {problem}")
