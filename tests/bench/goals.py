@@ -1,5 +1,7 @@
 """The goals: ratios within one run, and hostmeter's own budgets; each with what was measured."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from statistics import median
 

@@ -1,5 +1,7 @@
 """The host agents side by side, each with what it measures unless told otherwise."""
 
+from __future__ import annotations
+
 import re
 import shutil
 import subprocess

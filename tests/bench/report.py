@@ -1,5 +1,7 @@
 """What a run has found, kept as JSON, and shown as tables: on the terminal, and in the README between two marks."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform

@@ -1,5 +1,7 @@
 """The measuring: one population, everybody in turn; and what is asked once, the start and doing nothing."""
 
+from __future__ import annotations
+
 import random
 import time
 from dataclasses import dataclass, field
