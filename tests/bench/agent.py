@@ -40,8 +40,8 @@ class Agent:
         #: What its environment has besides ours.
         self.environment = more
         self.process = self.log = None
-        #: Most series that a page had, and fewest.
-        self.series = self.least = self.last = 0
+        #: Series of the last page; and the most and the fewest that one had.
+        self.shown = self.series = self.least = self.last = 0
         #: Cycles with less than half of the series that there were before: the agent gave up.
         self.short = 0
 
@@ -73,7 +73,7 @@ class Agent:
     def cycle(self):
         """One reading of all processes, far enough from the last one to be a fresh one."""
         time.sleep(self.due())
-        series = self.turn()
+        self.shown = series = self.turn()
         self.short += series < self.series / 2
         self.series = max(self.series, series)
         self.least = min(self.least or series, series)

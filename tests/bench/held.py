@@ -127,7 +127,7 @@ class Aligned(BothRoads):
     is overdue then, and the next tick is a whole interval away.
     """
 
-    long = 5.0
+    long = 6.0
 
     def begin(self):
         self.first_request()

@@ -43,6 +43,7 @@ def size(program, count, busy, agents, rounds, cycles, folder):
     """Measures all agents at one size; the results by name. Those that fail are taken out of `agents`."""
     results, order = {}, random.Random(count)
     for agent in agents:
+        agent.series = 0
         if isinstance(agent, Held):
             agent.size(count)
     with Population(program, count, busy):
@@ -124,7 +125,7 @@ def finish(agent, result):
     if agent.short:
         say(f"{agent.name}: {agent.short} pages without most of the series (out of time?)")
     result.rss, result.pss, result.threads = agent.memory(), agent.share(), agent.threads()
-    result.series, result.page = agent.series, agent.bytes
+    result.series, result.page = agent.shown, agent.bytes
 
 
 def starts(agents, number, folder):
