@@ -6,11 +6,11 @@
 //!
 //! A metric of which the collector knows how many points there are (load, memory, paging, pressure, system) is an
 //! asynchronous instrument, which the SDK runs and aggregates. A metric of which the host decides it (CPUs, disks,
-//! interfaces, filesystems, processes, containers) the way out writes straight from the same snapshot: for each point
-//! the SDK takes 5 µs and 3.5 kB against 1 µs, keeps what has vanished for one collection more, and at its limit folds
-//! what is there into `otel.metric.overflow`. Measured with 100 processes, the former are a third of the points and
-//! half a percent of a tick. Both roads give the same points; the tests of `export::otlp::request` hold one against
-//! the other.
+//! interfaces, filesystems, processes, containers) the way out writes straight from the same snapshot. For such the
+//! SDK has a place for each point that there may be, keeps what has vanished for one collection more, and at its limit
+//! folds what is there into `otel.metric.overflow`. Measured with 100 processes and 650 points, 36 of them are of the
+//! first kind and half a percent of a tick; with all of them in the SDK the agent was 0.9 MiB larger. Both roads give
+//! the same points: the tests of `export::otlp::request` hold one against the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
