@@ -340,7 +340,7 @@ mod tests {
             0,
         )
         .unwrap();
-        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 30).unwrap();
+        File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 30).unwrap();
         assert_eq!(host.read("proc/fifo").unwrap_err().kind(), "io");
         assert_eq!(host.read("proc").unwrap_err().kind(), "io");
         assert_eq!(host.read("proc/giant").unwrap_err().kind(), "io");
@@ -366,7 +366,7 @@ mod tests {
         };
         read("proc/table", &mut lines).unwrap();
         assert_eq!(lines, [(1, 2), (2, 2), (3, 4)]);
-        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 20).unwrap();
+        File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 20).unwrap();
         assert_eq!(read("proc/giant", &mut lines).unwrap_err().kind(), "parse");
         assert_eq!(lines.last(), Some(&(4, MAX_LINE as usize)));
         assert_eq!(read("proc/none", &mut lines).unwrap_err().kind(), "unavailable");

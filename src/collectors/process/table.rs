@@ -178,13 +178,10 @@ fn read(
     // A kept descriptor that fails belongs to a process that has ended; its pid may be in use again.
     let opened = proc.open_small(pid, "stat").and_then(|file| Ok((file.read(buffer)?, file)));
     match opened {
-        Ok((text, file)) => match parse(text) {
-            Some(stat) => Ok(Some((stat, Some(file)))),
-            None => {
-                let text = String::from_utf8_lossy(text);
-                Err(crate::host::ParseError::new(1, &text, "the fields of proc_pid_stat(5)").at(&path()))
-            }
-        },
+        Ok((text, file)) => parse(text).map(|stat| Some((stat, Some(file)))).ok_or_else(|| {
+            let text = String::from_utf8_lossy(text);
+            crate::host::ParseError::new(1, &text, "the fields of proc_pid_stat(5)").at(&path())
+        }),
         Err(error) if vanished(error) => Ok(None),
         Err(error) => Err(Error::io(path(), error.into())),
     }

@@ -84,7 +84,7 @@ mod tests {
                 let mut whole = Vec::new();
                 for (seed, length) in pieces {
                     // Half of it repeats and half of it does not.
-                    let byte = |at: usize| if at.is_multiple_of(2) { seed } else { (at * at >> 3) as u8 };
+                    let byte = |at: usize| if at.is_multiple_of(2) { seed } else { ((at * at) >> 3) as u8 };
                     let piece: Vec<u8> = (0..length).map(byte).collect();
                     gzip.write_all(&piece).unwrap();
                     whole.extend(piece);
