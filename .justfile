@@ -54,6 +54,15 @@ bench *arguments:
 bench-quick:
     tests/bench/run --quick
 
+# What a cycle costs, in instructions and system calls, against the budget; needs valgrind and strace
+bench-check *arguments:
+    cargo build --release --locked
+    tests/bench/budget/run {{arguments}}
+
+# Where the time of a cycle goes, by floor; needs root and perf
+profile *arguments:
+    tests/bench/profile/run {{arguments}}
+
 # The documentation of the code, private items too
 docs:
     cargo doc --no-deps --document-private-items --locked --open

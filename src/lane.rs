@@ -3,6 +3,14 @@
 //! One provider for each reader, because with two readers on one provider a callback run for reader A also
 //! writes into reader B's aggregation: a process that has ended is reported once more by B, and top-N sets of
 //! different moments mix, so that their sums are wrong.
+//!
+//! A metric of which the collector knows how many points there are (load, memory, paging, pressure, system) is an
+//! asynchronous instrument, which the SDK runs and aggregates. A metric of which the host decides it (CPUs, disks,
+//! interfaces, filesystems, processes, containers) the way out writes straight from the same snapshot. For such the
+//! SDK has a place for each point that there may be, keeps what has vanished for one collection more, and at its limit
+//! folds what is there into `otel.metric.overflow`. Measured with 100 processes and 650 points, 36 of them are of the
+//! first kind and half a percent of a tick; with all of them in the SDK the agent was 0.9 MiB larger. Both roads give
+//! the same points: the tests of `export::otlp::request` hold one against the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,10 +32,9 @@ pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 /// The instrumentation scope of everything.
 pub const SCOPE: &str = "hostmeter";
 
-/// Metrics with more points than this do not become instruments. The SDK takes 1 to 2 µs and 3.5 kB a point
-/// (measured), which is nothing for what is bounded and far too much for ten thousand processes: those the way
-/// out writes straight from the snapshot.
-const LARGE: usize = 1000;
+/// Metrics that may have more points than this do not become instruments: it is the ceiling of a collector that does
+/// not declare one, because it knows its points.
+const LARGE: usize = 64;
 
 /// A provider with its reader and the instruments of everything that is collected.
 pub struct Lane {
@@ -80,7 +87,7 @@ impl Lane {
         Self { age, ..self }
     }
 
-    /// The metrics without an instrument, which the way out writes from the snapshot itself.
+    /// The metrics without an instrument.
     pub fn direct(&self) -> &[&'static Metric] {
         &self.direct
     }

@@ -126,7 +126,7 @@ pub enum Turn {
     Early,
     /// What may have to wait for another machine, so that whoever is in a hurry has the others already.
     Late,
-    /// What tells of the others.
+    /// What tells of the others. It runs when they have been written down, and must wait for nothing.
     Last,
 }
 

@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Access, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::own::Usage;
@@ -66,18 +67,28 @@ pub(super) fn file_number(file: &Metadata) -> u64 {
     file.ino()
 }
 
+/// Opens a file that is known to be one.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
 /// Opens a regular file.
 ///
 /// `O_NONBLOCK` and the type are not decoration: a fixture root or a hostile mount can hold a FIFO in the
 /// place of a file, and opening one would wait for a writer for ever.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = rustix::fs::open(path, flags, Mode::empty())?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+    let file = open(path)?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode);
     if kind != FileType::RegularFile {
         return Err(io::Error::other(format!("not a regular file but {kind:?}")));
     }
-    Ok(fd.into())
+    Ok(file)
+}
+
+/// Reads once, into the room behind what is there; how much that was.
+pub(super) fn read(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::read(file, spare_capacity(bytes)))?)
 }
 
 /// Whether this is what a driver answers that registers a file and has nothing behind it.

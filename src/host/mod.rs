@@ -25,7 +25,7 @@ pub mod statfs;
 mod tcp;
 pub mod text;
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -42,6 +42,10 @@ const MAX_FILE: usize = 1 << 20;
 /// `mountinfo` of a host with thousands of containers is larger than the other files.
 const MAX_MOUNTINFO: usize = 4 << 20;
 
+/// The kernel fills a page with as many lines as there is room for. So a first read that leaves half of one empty was
+/// all, and need not be followed by one that says so, where no line is longer than that: in `mountinfo` one can be.
+const CERTAIN: usize = 2048;
+
 /// Files that are read line by line (`/proc/net/tcp` of a busy host) may be larger, and end here.
 const MAX_STREAM: u64 = 64 << 20;
 
@@ -52,6 +56,7 @@ const MAX_LINE: u64 = 4096;
 #[derive(Debug, Clone)]
 pub struct Host {
     root: PathBuf,
+    recorded: bool,
     /// Clock ticks a second (`sysconf(_SC_CLK_TCK)`), the unit of CPU times.
     pub ticks: u64,
     /// Bytes of a page, the unit of resident memory in `/proc/<pid>/stat`.
@@ -63,8 +68,10 @@ pub struct Host {
 impl Host {
     /// The host under `root`, which must hold a `/proc`.
     pub fn at(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
         let mut host = Self {
-            root: root.into(),
+            recorded: kernel::is_recorded(&root),
+            root,
             ticks: kernel::ticks(),
             page_size: kernel::page_size(),
             boot_time: SystemTime::UNIX_EPOCH,
@@ -133,8 +140,14 @@ impl Host {
         if !self.tells_by_files() {
             return Err(Error::Unavailable { path: path.to_owned() });
         }
-        let limit = if path.ends_with("mountinfo") { MAX_MOUNTINFO } else { MAX_FILE };
-        read_regular(&self.path(path), limit).map_err(|e| Error::io(path, e))
+        let (limit, certain) =
+            if path.ends_with("mountinfo") { (MAX_MOUNTINFO, 0) } else { (MAX_FILE, CERTAIN) };
+        // What a procfs has under a name that is asked for is a file.
+        let sure = path.starts_with("proc/") && !self.recorded;
+        let open = if sure { kernel::open } else { kernel::open_regular };
+        open(&self.path(path))
+            .and_then(|file| read_all(&file, limit, certain))
+            .map_err(|e| Error::io(path, e))
     }
 
     /// Reads a file and parses it with a pure function; the error names the file.
@@ -211,13 +224,13 @@ impl Host {
     /// Whether the root is a recording of some host and not a kernel's: its `/proc` is no procfs. System
     /// calls about paths under it would answer for the machine that the recording lies on.
     pub fn is_recorded(&self) -> bool {
-        kernel::is_recorded(&self.root)
+        self.recorded
     }
 
     /// Whether the host tells of itself by files, as Linux does and every recording. Where it does not, they are not
     /// looked for: on Windows whoever may log in could make a `/etc`.
     pub fn tells_by_files(&self) -> bool {
-        cfg!(target_os = "linux") || self.is_recorded()
+        cfg!(target_os = "linux") || self.recorded
     }
 
     /// Whether `path` and a file of the agent's own view are one and the same file of procfs. Its files
@@ -264,14 +277,26 @@ pub fn space(path: &Path) -> io::Result<statfs::Space> {
 
 /// Reads a regular file up to `limit` bytes.
 fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let file = kernel::open_regular(path)?;
-    // The size of a pseudo-file lies (it is 0), so the file is read to its end, and whole in one read where it fits.
+    read_all(&kernel::open_regular(path)?, limit, CERTAIN)
+}
+
+/// Reads up to `limit` bytes to the end, of which a first read of at most `certain` bytes is a sign.
+fn read_all(file: &File, limit: usize, certain: usize) -> io::Result<Vec<u8>> {
+    // The size of a pseudo-file lies (it is 0), so what there is shows as it is read: at once where it fits.
     let mut bytes = Vec::with_capacity(8192);
-    let read = file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    if read > limit {
-        return Err(io::Error::other(format!("larger than {limit} bytes")));
+    loop {
+        let before = bytes.len();
+        let read = kernel::read(file, &mut bytes)?;
+        if bytes.len() > limit {
+            return Err(io::Error::other(format!("larger than {limit} bytes")));
+        }
+        if read == 0 || before == 0 && read <= certain {
+            return Ok(bytes);
+        }
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(bytes.len());
+        }
     }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -315,7 +340,7 @@ mod tests {
             0,
         )
         .unwrap();
-        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 30).unwrap();
+        File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 30).unwrap();
         assert_eq!(host.read("proc/fifo").unwrap_err().kind(), "io");
         assert_eq!(host.read("proc").unwrap_err().kind(), "io");
         assert_eq!(host.read("proc/giant").unwrap_err().kind(), "io");
@@ -341,7 +366,7 @@ mod tests {
         };
         read("proc/table", &mut lines).unwrap();
         assert_eq!(lines, [(1, 2), (2, 2), (3, 4)]);
-        std::fs::File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 20).unwrap();
+        File::create(dir.path().join("proc/giant")).unwrap().set_len(1 << 20).unwrap();
         assert_eq!(read("proc/giant", &mut lines).unwrap_err().kind(), "parse");
         assert_eq!(lines.last(), Some(&(4, MAX_LINE as usize)));
         assert_eq!(read("proc/none", &mut lines).unwrap_err().kind(), "unavailable");

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom};
 pub use rustix::io::{Errno, Result as KernelResult};
+use rustix::process::Resource;
 
 use super::{Error, Host};
 
@@ -22,10 +23,14 @@ const LISTING_BUFFER: usize = 256 << 10;
 /// `/proc/<pid>/*` past this is refused: a command line may be as long as memory allows.
 const MAX_FILE: usize = 64 << 10;
 
-/// A kept descriptor of a process's `stat`. It stays with that process: once it has ended, reading gives
-/// ESRCH even when the pid is in use again.
+/// Of at most this many processes descriptors are kept, and of each kind no more than a quarter of those that the agent
+/// may have. Reading through one costs half of opening it anew, and each pins 5 KB of kernel memory.
+const MAX_KEPT: u64 = 256;
+
+/// A file of a process. It stays with that process: once it has ended, reading gives ESRCH even when the pid is in
+/// use again.
 #[derive(Debug)]
-pub struct StatFile(OwnedFd);
+pub struct File(OwnedFd);
 
 /// The processes under the root's `/proc`.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub struct Pids {
     listing: Box<[MaybeUninit<u8>]>,
     /// The size of `/proc/<pid>/fd` is its number of descriptors (Linux 6.2 and later).
     sized_fd_directory: bool,
+    own: Option<u32>,
+    room: usize,
 }
 
 /// `<pid>/<name>` as a C string on the stack.
@@ -80,14 +87,23 @@ impl Pids {
         let sized_fd_directory = is_procfs
             && rustix::fs::statat(&proc, c"self/fd", AtFlags::empty()).is_ok_and(|stat| stat.st_size > 0);
         let listing = vec![MaybeUninit::uninit(); LISTING_BUFFER].into_boxed_slice();
-        Ok(Self { proc, is_procfs, listing, sized_fd_directory })
+        let own = rustix::fs::readlinkat(&proc, c"self", Vec::new()).ok();
+        let own = own.and_then(|target| pid(target.as_bytes()));
+        // On a fixture an open file outlives the "process" that it is of.
+        let most = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
+        let room = if is_procfs { most.min(MAX_KEPT) as usize } else { 0 };
+        Ok(Self { proc, is_procfs, listing, sized_fd_directory, own, room })
     }
 
     /// The pid of this very process, as this `/proc` has it: in a container that sees the host's, another
     /// than `getpid` gives.
     pub fn own(&self) -> Option<u32> {
-        let target = rustix::fs::readlinkat(&self.proc, c"self", Vec::new()).ok()?;
-        pid(target.as_bytes())
+        self.own
+    }
+
+    /// Of how many processes descriptors may be kept.
+    pub fn room(&self) -> usize {
+        self.room
     }
 
     /// The pids that there are, ascending, into `out`.
@@ -106,17 +122,9 @@ impl Pids {
         Ok(())
     }
 
-    /// Reads `/proc/<pid>/stat` into `buffer` and returns the part that was read.
-    pub fn stat<'a>(&self, pid: u32, buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
-        let file = self.open_file(pid, "stat")?;
-        let read = rustix::io::read(&file, &mut *buffer)?;
-        Ok(&buffer[..read])
-    }
-
-    /// Opens a `stat` to keep; none where that fails, and on a fixture, where an open file outlives the
-    /// "process" that it is of.
-    pub fn keep_stat(&self, pid: u32) -> Option<StatFile> {
-        self.open_file(pid, "stat").ok().filter(|_| self.is_procfs).map(StatFile)
+    /// Opens a small file of a process.
+    pub fn open_small(&self, pid: u32, file: &str) -> KernelResult<File> {
+        self.open_file(pid, file).map(File)
     }
 
     /// Reads a whole small file of a process, at most 64 KiB of it.
@@ -207,8 +215,8 @@ impl Pids {
     }
 }
 
-impl StatFile {
-    /// Reads it again, from the start.
+impl File {
+    /// Reads it from the start into `buffer` and returns the part that was read.
     pub fn read<'a>(&self, buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
         let read = rustix::io::pread(&self.0, &mut *buffer, 0)?;
         Ok(&buffer[..read])
@@ -265,7 +273,8 @@ mod tests {
         std::os::unix::fs::symlink("status", process.join("status")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", process.join("cmdline")).unwrap();
         let pids = Pids::open(&Host::at(root.path()).unwrap()).unwrap();
-        assert_eq!(pids.stat(7, &mut [0; 64]), Err(Errno::INVAL));
+        assert_eq!(pids.open_small(7, "stat").unwrap_err(), Errno::INVAL);
+        assert_eq!(pids.room(), 0);
         for (file, error) in [("io", Errno::INVAL), ("status", Errno::LOOP), ("cmdline", Errno::INVAL)] {
             assert_eq!(pids.read(7, file, &mut Vec::new()), Err(error), "{file}");
         }
@@ -281,10 +290,12 @@ mod tests {
         assert_eq!(pids.own(), Some(own));
         assert!(list.binary_search(&own).is_ok());
         let mut buffer = [0; 1024];
-        assert!(pids.stat(own, &mut buffer).unwrap().starts_with(own.to_string().as_bytes()));
-        let kept = pids.keep_stat(own).unwrap();
-        assert!(kept.read(&mut buffer).unwrap().starts_with(own.to_string().as_bytes()));
+        let stat = pids.open_small(own, "stat").unwrap();
+        for _ in 0..2 {
+            assert!(stat.read(&mut buffer).unwrap().starts_with(own.to_string().as_bytes()));
+        }
+        assert!((1..=MAX_KEPT as usize).contains(&pids.room()));
         assert!(pids.descriptors(own).unwrap() >= 3);
-        assert!(vanished(pids.stat(u32::MAX, &mut buffer).unwrap_err()));
+        assert!(vanished(pids.open_small(u32::MAX, "stat").unwrap_err()));
     }
 }

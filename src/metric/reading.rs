@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::host::Error;
 
-use super::{Metric, Text, Value};
+use super::{Metric, Text, Value, ValueType};
 
 /// Attributes of a point, in the order of the metric's table.
 pub type Attributes = Vec<(&'static str, Text)>;
@@ -144,6 +144,8 @@ impl Reading {
     fn add(&mut self, metric: &'static Metric, attributes: Attributes, entity: Option<u32>, value: Value) {
         let series = self.series.iter_mut().find(|s| std::ptr::eq(s.metric, metric));
         debug_assert!(series.is_some(), "{} is not in the table of {}", metric.name, self.collector);
+        let is_double = matches!(value, Value::Double(_));
+        debug_assert!(is_double == (metric.value == ValueType::Double), "{}: {value:?}", metric.name);
         let Some(series) = series.filter(|s| s.enabled) else { return };
         if series.points.len() < self.ceiling {
             series.points.push(Point { attributes, entity, value });

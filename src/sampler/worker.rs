@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crate::collectors::Collector;
@@ -49,12 +50,14 @@ pub(super) fn pop(jobs: &Jobs) -> Option<Job> {
 pub(super) struct Worker(Sender<Jobs>);
 
 impl Worker {
+    /// Begins a thread, which wakes the one that calls this whenever it has nothing more to do.
     pub(super) fn spawn(host: Arc<Host>, done: Sender<Done>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
+        let driver = std::thread::current();
         std::thread::Builder::new()
             .name("collect".to_owned())
             .stack_size(512 << 10)
-            .spawn(move || work(&host, &receiver, &done))?;
+            .spawn(move || work(&host, &receiver, &done, &driver))?;
         Ok(Self(sender))
     }
 
@@ -64,17 +67,19 @@ impl Worker {
     }
 }
 
-fn work(host: &Host, receiver: &Receiver<Jobs>, done: &Sender<Done>) {
+fn work(host: &Host, receiver: &Receiver<Jobs>, done: &Sender<Done>, driver: &Thread) {
     while let Ok(jobs) = receiver.recv() {
         while let Some(job) = pop(&jobs) {
             if done.send(run(host, job)).is_err() {
                 return;
             }
         }
+        driver.unpark();
     }
 }
 
-fn run(host: &Host, job: Job) -> Done {
+/// Runs a job on the calling thread.
+pub(super) fn run(host: &Host, job: Job) -> Done {
     let Job { place, slot, cycle, mut collector, mut reading } = job;
     let began = Instant::now();
     reading.stamp();

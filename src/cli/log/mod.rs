@@ -10,10 +10,11 @@ mod ring;
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{Agent, Environment, LogFormat, ProcessEnvironment};
 use crate::export::otlp::Records;
@@ -29,7 +30,7 @@ type Recorded = Layered<reload::Layer<Option<Recorder>, Registry>, Registry>;
 /// The log; dropping it writes what is still in the ring, unless nobody takes it.
 pub(super) struct Log {
     recorder: reload::Handle<Option<Recorder>, Registry>,
-    filter: reload::Handle<EnvFilter, Recorded>,
+    filter: reload::Handle<Targets, Recorded>,
     ring: Ring,
 }
 
@@ -60,15 +61,16 @@ pub(super) fn start(agent: &Agent, stats: &Arc<Stats>) -> Log {
 }
 
 /// What is logged.
-fn filter(agent: &Agent) -> EnvFilter {
+fn filter(agent: &Agent) -> Targets {
     // The SDK and the HTTP libraries log each attempt; what matters of it the agent says itself.
-    let level = agent.log_level.as_str();
+    // The configuration has no other words than these.
+    let level = agent.log_level.as_str().parse().unwrap_or(LevelFilter::INFO);
     let others = match level {
-        "debug" | "trace" => "info",
-        "off" => "off",
-        _ => "error",
+        LevelFilter::DEBUG | LevelFilter::TRACE => LevelFilter::INFO,
+        LevelFilter::OFF => LevelFilter::OFF,
+        _ => LevelFilter::ERROR,
     };
-    EnvFilter::new(format!("{others},hostmeter={level}"))
+    Targets::new().with_default(others).with_target("hostmeter", level)
 }
 
 impl Log {

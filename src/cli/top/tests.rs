@@ -12,12 +12,19 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::model::{Model, Order};
 use super::{Asked, interval, meant, view};
 use crate::collectors;
-use crate::metric::{Attributes, Entity, Metric, Reading, Snapshot};
+use crate::metric::{Attributes, Entity, Metric, Reading, Snapshot, Value, ValueType};
 
 /// A metric of the collectors by its name.
 fn metric(name: &str) -> &'static Metric {
     let all = collectors::ALL.iter().flat_map(|spec| spec.metrics);
     all.into_iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn typed(metric: &Metric, value: f64) -> Value {
+    match metric.value {
+        ValueType::Int => Value::Int(value as i64),
+        ValueType::Double => Value::Double(value),
+    }
 }
 
 /// A reading of everything, so many seconds after the first one.
@@ -29,7 +36,7 @@ fn snapshot(begin: Instant, seconds: u64) -> Snapshot {
     let mut put = |name: &str, attributes: &[(&'static str, &str)], value: f64| {
         let attributes: Attributes =
             attributes.iter().map(|(key, value)| (*key, (*value).to_owned().into())).collect();
-        reading.push(metric(name), attributes, value);
+        reading.push(metric(name), attributes, typed(metric(name), value));
     };
     put("system.uptime", &[], 93_784.5);
     put("system.cpu.logical.count", &[], 2.0);
@@ -87,10 +94,16 @@ fn snapshot(begin: Instant, seconds: u64) -> Snapshot {
                 cpu / 2.0,
             );
         }
-        reading.push_of(entity, metric("process.memory.usage"), vec![], mib * f64::from(1 << 20));
+        let usage = metric("process.memory.usage");
+        reading.push_of(entity, usage, vec![], typed(usage, mib * f64::from(1 << 20)));
         if pid > 0 {
             let read = vec![("disk.io.direction", "read".into())];
-            reading.push_of(entity, metric("process.disk.io"), read, moved * io);
+            reading.push_of(
+                entity,
+                metric("process.disk.io"),
+                read,
+                typed(metric("process.disk.io"), moved * io),
+            );
         }
     }
     Snapshot { readings: vec![Arc::new(reading)] }

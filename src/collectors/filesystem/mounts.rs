@@ -88,8 +88,12 @@ pub(super) fn read(
 ) -> Result<Vec<Filesystem>, Error> {
     let own = || host.read_escaped(OWN);
     let recorded = host.is_recorded();
+    // Who may not ask for the first process's namespace compares the tables.
+    let is_ours = || host.is_own("proc/1/ns/mnt", "proc/self/ns/mnt");
     match host.read_escaped(OF_HOST) {
-        Ok(table) if recorded => Ok(choose(of_host(host, &parse(OF_HOST, &table, problems)?), filters)),
+        Ok(table) if recorded || is_ours() => {
+            Ok(choose(of_host(host, &parse(OF_HOST, &table, problems)?), filters))
+        }
         Ok(table) => {
             let own = own()?;
             let mut mounts = of_host(host, &parse(OF_HOST, &table, problems)?);

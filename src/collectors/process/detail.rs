@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use crate::host::pids::{Errno, KernelResult, Pids, refused, vanished};
+use crate::host::pids::{Errno, File, KernelResult, Pids, refused, vanished};
 use crate::host::{Error, Host};
 use crate::metric::{Attributes, Entity, Reading, Text};
 
@@ -15,6 +15,9 @@ use super::stat::parse;
 use super::status::Status;
 use super::table::{Process, STAT_BUFFER};
 use super::traffic::Traffic;
+
+/// `io` has seven lines of at most 45 bytes.
+const IO_BUFFER: usize = 512;
 
 /// Bytes and calls of `/proc/<pid>/io`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub(super) struct Io {
 }
 
 /// What is known of a chosen process beside its `stat`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Detail {
     /// Its identity and description; does not change while name and identity stay.
     pub entity: Entity,
@@ -46,6 +49,8 @@ pub(super) struct Detail {
     pub traffic: Option<Traffic>,
     /// The reading at which `io` was last read.
     reading: u64,
+    /// The descriptor of `io`, where that of `stat` is kept.
+    kept: Option<File>,
 }
 
 /// Counts of what could not be read, by reason.
@@ -111,7 +116,6 @@ impl Extra {
 /// Reads details, and keeps what they have in common.
 #[derive(Debug)]
 pub(super) struct Reader {
-    buffer: Vec<u8>,
     owners: Owners,
     shown: Vec<Extra>,
     arguments: Option<Form>,
@@ -120,7 +124,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(host: &Host, shown: Vec<Extra>, arguments: Option<Form>) -> Self {
-        Self { buffer: Vec::new(), owners: Owners::read(host), shown, arguments, reading: 0 }
+        Self { owners: Owners::read(host), shown, arguments, reading: 0 }
     }
 
     /// The names of users.
@@ -172,6 +176,7 @@ impl Reader {
             status: None,
             traffic: None,
             reading: 0,
+            kept: None,
         };
         process.detail = Some(Box::new(detail));
     }
@@ -203,8 +208,15 @@ impl Reader {
             return;
         };
         detail.reading = self.reading;
-        let text = refusals.take(pids.read(process.pid, "io", &mut self.buffer));
-        let io = text.and_then(parse_io);
+        let mut buffer = [0; IO_BUFFER];
+        let read = match detail.kept.take() {
+            Some(file) => Ok(file),
+            None => pids.open_small(process.pid, "io"),
+        };
+        let read = read.and_then(|file| Ok((parse_io(file.read(&mut buffer)?), file)));
+        let (io, file) = refusals.take(read).unzip();
+        let io = io.flatten();
+        detail.kept = file.filter(|_| process.kept.is_some());
         let moved = |io: Io| io.read_bytes.saturating_add(io.write_bytes);
         detail.io_rate = match (io, detail.io, elapsed) {
             (Some(now), Some(before), Some(elapsed)) => {
@@ -220,11 +232,12 @@ impl Reader {
 /// is another process's otherwise.
 pub(super) fn still_same(pids: &Pids, process: &Process) -> bool {
     let mut buffer = [0; STAT_BUFFER];
-    let text = match &process.kept {
-        Some(kept) => kept.read(&mut buffer),
-        None => pids.stat(process.pid, &mut buffer),
+    let opened = match process.kept {
+        Some(_) => None,
+        None => pids.open_small(process.pid, "stat").ok(),
     };
-    text.ok().and_then(parse).is_some_and(|stat| stat.start == process.stat.start)
+    let text = process.kept.as_ref().or(opened.as_ref()).and_then(|file| file.read(&mut buffer).ok());
+    text.and_then(parse).is_some_and(|stat| stat.start == process.stat.start)
 }
 
 /// When a process started that did so `ticks` after boot, and the same as the conventions want

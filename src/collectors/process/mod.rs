@@ -1,6 +1,6 @@
 //! Processes, from `/proc/<pid>/stat` of all, and `io`, `fd`, `exe` and the owner of those that are shown.
 //!
-//! Phase one reads `stat` of every process, three system calls each, into a [`table`] kept by identity.
+//! Phase one reads `stat` of every process, at most three system calls each, into a [`table`] kept by identity.
 //! Phase two [`select`]s the few that are shown alone and reads their [`detail`], or puts all of them into
 //! [`group`]s. All others are in one remainder, `_other`: the gauges of all that is shown add up to those of
 //! all processes, and so does what the counters grow by between two readings. Groups and the remainder
@@ -153,10 +153,6 @@ struct Processes {
 /// of the busy ones alone, at most this many, to find the biggest by I/O.
 const IO_CANDIDATES: usize = 128;
 
-/// Descriptors of `stat` that are kept, for processes that are shown: reading through one costs half, and
-/// ties what is read beside it to the same process. Each pins 5 KB of kernel memory.
-const KEPT: usize = 48;
-
 impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
         let uptime = uptime(host, out);
@@ -187,12 +183,9 @@ impl Collector for Processes {
         emit::all(&self.table.processes, &chosen, &mut self.groups, &moment, out);
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen) {
             process.shown = chosen;
-            if !chosen {
-                process.kept = None;
-                // A candidate keeps its detail, because the rate of its I/O needs two readings.
-                if !self.reader.has_read(process) {
-                    process.detail = None;
-                }
+            // A candidate keeps its detail, because the rate of its I/O needs two readings.
+            if !chosen && !self.reader.has_read(process) {
+                process.detail = None;
             }
         }
         self.pids = Some(pids);
@@ -295,7 +288,6 @@ impl Processes {
         let wants_descriptors = out.wants(&DESCRIPTORS);
         let wants_traffic = out.wants(&NETWORK_IO);
         let wants_status = out.wants(&SWITCHES) || out.wants(&SIGNALS);
-        let mut to_keep = KEPT;
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
             if self.reader.has_changed(pids, process) {
                 process.detail = None;
@@ -313,12 +305,6 @@ impl Processes {
                 }
                 if wants_status {
                     detail.status = status::read(pids, process.pid, detail.status.take(), refusals);
-                }
-            }
-            if to_keep > 0 {
-                to_keep -= 1;
-                if process.kept.is_none() {
-                    process.kept = pids.keep_stat(process.pid);
                 }
             }
             if !still_same(pids, process) {

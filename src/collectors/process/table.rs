@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use crate::host::Error;
-use crate::host::pids::{Pids, StatFile, vanished};
+use crate::host::pids::{File, Pids, vanished};
 
 use super::detail::Detail;
 use super::stat::{Stat, parse};
@@ -97,8 +97,8 @@ pub(super) struct Process {
     pub shown: bool,
     /// What only chosen processes have.
     pub detail: Option<Box<Detail>>,
-    /// A kept descriptor of `stat`, for chosen processes.
-    pub kept: Option<StatFile>,
+    /// The descriptor of its `stat`, while there is room to keep it.
+    pub kept: Option<File>,
 }
 
 /// How a scan went.
@@ -133,13 +133,17 @@ impl Table {
         let mut old = std::mem::take(&mut self.processes).into_iter().peekable();
         self.processes.reserve(self.pids.len());
         let mut buffer = [0; STAT_BUFFER];
+        let mut room = proc.room();
         for &pid in &self.pids {
             while old.next_if(|process| process.pid < pid).is_some() {}
             let known = old.next_if(|process| process.pid == pid);
             match read(proc, pid, known.as_ref(), &mut buffer) {
-                Ok(Some(stat)) => {
+                Ok(Some((stat, opened))) => {
                     let clock = Clock { since, uptime, elapsed: scan.elapsed };
-                    self.processes.push(seen(pid, stat, known, clock));
+                    let mut process = seen(pid, stat, known, clock);
+                    process.kept = opened.or(process.kept).filter(|_| room > 0);
+                    room -= usize::from(process.kept.is_some());
+                    self.processes.push(process);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -159,16 +163,22 @@ impl Table {
     }
 }
 
-/// One process's `stat`; none when it has ended meanwhile.
-fn read(proc: &Pids, pid: u32, known: Option<&Process>, buffer: &mut [u8]) -> Result<Option<Stat>, Error> {
+/// One process's `stat`, and its descriptor where that was opened for it; none when it has ended meanwhile.
+fn read(
+    proc: &Pids,
+    pid: u32,
+    known: Option<&Process>,
+    buffer: &mut [u8],
+) -> Result<Option<(Stat, Option<File>)>, Error> {
     let path = || format!("proc/{pid}/stat");
     let kept = known.and_then(|process| process.kept.as_ref());
     if let Some(stat) = kept.and_then(|kept| parse(kept.read(buffer).ok()?)) {
-        return Ok(Some(stat));
+        return Ok(Some((stat, None)));
     }
     // A kept descriptor that fails belongs to a process that has ended; its pid may be in use again.
-    match proc.stat(pid, buffer) {
-        Ok(text) => parse(text).map(Some).ok_or_else(|| {
+    let opened = proc.open_small(pid, "stat").and_then(|file| Ok((file.read(buffer)?, file)));
+    match opened {
+        Ok((text, file)) => parse(text).map(|stat| Some((stat, Some(file)))).ok_or_else(|| {
             let text = String::from_utf8_lossy(text);
             crate::host::ParseError::new(1, &text, "the fields of proc_pid_stat(5)").at(&path())
         }),

@@ -1,11 +1,12 @@
-//! Points straight from a reading, one entity after the other: those of metrics with too many for the SDK.
+//! Points straight from a reading, one entity after the other: those of metrics of which the host decides how many
+//! there are.
 //!
 //! Ten thousand processes as messages are 40 MB, so they are never all there at a time: each entity's are
 //! made, given away and forgotten.
 
 use opentelemetry_proto::tonic::metrics::v1::NumberDataPoint;
 
-use crate::metric::{Metric, Point, Reading};
+use crate::metric::{Metric, Point, Reading, Series};
 
 /// The points of one entity, by metric.
 pub(super) type Points = Vec<(&'static Metric, Vec<NumberDataPoint>)>;
@@ -15,7 +16,7 @@ pub(super) type Points = Vec<(&'static Metric, Vec<NumberDataPoint>)>;
 pub(super) fn points(
     reading: &Reading,
     metrics: &[&'static Metric],
-    mut make: impl FnMut(&'static Metric, &Point) -> Option<NumberDataPoint>,
+    mut make: impl FnMut(&Series, &Point) -> Option<NumberDataPoint>,
     mut each: impl FnMut(Option<usize>, Points),
 ) {
     let is_direct = |metric: &Metric| metrics.iter().any(|direct| std::ptr::eq(*direct, metric));
@@ -27,7 +28,7 @@ pub(super) fn points(
             let mut points: Vec<&Point> = series.points.iter().collect();
             // In order already, as collectors push them; the order is what the walk below rests on.
             points.sort_by_key(|point| point.entity);
-            (series.metric, points.into_iter().peekable())
+            (series, points.into_iter().peekable())
         })
         .collect();
     if columns.is_empty() {
@@ -36,13 +37,13 @@ pub(super) fn points(
     for entity in std::iter::once(None).chain((0..reading.entities.len()).map(Some)) {
         let index = entity.map(|entity| entity as u32);
         let mut found = Points::new();
-        for (metric, column) in &mut columns {
+        for (series, column) in &mut columns {
             let mut own = Vec::new();
             while let Some(point) = column.next_if(|point| point.entity == index) {
-                own.extend(make(metric, point));
+                own.extend(make(series, point));
             }
             if !own.is_empty() {
-                found.push((*metric, own));
+                found.push((series.metric, own));
             }
         }
         if !found.is_empty() {

@@ -21,7 +21,7 @@ use opentelemetry_sdk::metrics::data::{
 
 use crate::instruments::{ENTITY, attribute_value};
 use crate::lane::{SCHEMA_URL, SCOPE};
-use crate::metric::{Attributes, Kind, Metric, Point, Reading, Snapshot, Value};
+use crate::metric::{Attributes, Kind, Metric, Point, Reading, Series, Snapshot, Value};
 
 use super::direct;
 use super::key::Keys;
@@ -79,11 +79,13 @@ pub(super) fn build(
     };
     for (reading, sheet) in &sheets {
         let page = ledger.page(reading.collector);
-        let make = |metric: &'static Metric, own: &Point| {
+        let make = |series: &Series, own: &Point| {
+            let metric = series.metric;
             let entity = own.entity.map(|index| index as usize).filter(|at| *at < reading.entities.len());
             let key = entity.map_or(0, |index| sheet.entities[index]);
             let key = keys.series(metric, key, keys.attributes(&own.attributes));
-            let given = entity.map_or(reading.start, |index| reading.entities[index].start);
+            let since = || series.start.unwrap_or(reading.start);
+            let given = entity.map_or_else(since, |index| reading.entities[index].start);
             let noted = page.note(key, metric.kind, nanos(given), own.value);
             let Stamped { start, time, value } = temporality.stamp(metric.kind, noted, own.value)?;
             let attributes = sorted(own.attributes.iter().map(key_value).collect());

@@ -17,6 +17,7 @@ mod door;
 mod fixture;
 mod flight;
 mod format;
+mod gzip;
 mod html;
 mod names;
 mod page;

@@ -5,9 +5,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
 use crate::dialect::Voice;
@@ -18,6 +16,7 @@ use crate::sampler::{FRESH, Sampler};
 
 use super::Settings;
 use super::format::Shape;
+use super::gzip::Gzip;
 use super::names::{Names, Strategy};
 use super::text::Writer;
 
@@ -32,6 +31,7 @@ pub struct Page {
     /// Those that are labels of every series.
     constant: Vec<(String, String)>,
     writers: [OnceLock<Writer>; 8],
+    gzip: Mutex<Option<Gzip>>,
     last: Mutex<Option<Last>>,
 }
 
@@ -90,6 +90,7 @@ impl Page {
             constant: scope.map(owned).chain(chosen).collect(),
             target: attributes,
             writers: Default::default(),
+            gzip: Mutex::default(),
             last: Mutex::default(),
             sampler,
         }
@@ -113,11 +114,15 @@ impl Page {
     }
 
     fn write(&self, shape: Shape, snapshot: &Snapshot) -> std::io::Result<Rendered> {
-        let mut gzip = GzEncoder::new(Vec::with_capacity(16 << 10), Compression::fast());
+        // Whoever writes another shape at the same time makes his own.
+        let kept = || self.gzip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gzip = kept().take().unwrap_or_default();
         self.writer(shape).write(snapshot, &mut gzip)?;
+        let text = gzip.finish()?;
+        *kept() = Some(gzip);
         let series = snapshot.readings.iter().flat_map(|reading| &reading.series);
         Ok(Rendered {
-            gzip: gzip.finish()?.into(),
+            gzip: text.into(),
             series: series.map(|series| (series.metric.name, series.points.len())).collect(),
         })
     }

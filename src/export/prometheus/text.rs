@@ -39,6 +39,8 @@ struct Head {
     alone: String,
     /// The names of the metric's own labels.
     own: HashSet<String>,
+    /// The same by attribute.
+    known: Vec<Known>,
     /// Those of the resource, as they are written.
     constant: String,
 }
@@ -51,8 +53,9 @@ struct Entities {
     clash: HashSet<String>,
 }
 
-/// The names of labels, as they are written.
-type Known = HashMap<&'static str, String>;
+/// The name of an attribute, and the same as it is written. A metric and an entity have few, and they are found by
+/// their place in memory.
+type Known = (&'static str, String);
 
 impl Writer {
     /// Writes these metrics; `target` and `constant` are attributes of the resource.
@@ -79,7 +82,7 @@ impl Writer {
 
     /// Writes the page of a snapshot.
     pub fn write(&self, snapshot: &Snapshot, out: &mut impl Write) -> io::Result<()> {
-        let (mut text, mut known) = (self.target.clone(), Known::new());
+        let (mut text, mut known) = (self.target.clone(), Vec::new());
         for reading in &snapshot.readings {
             let entities = self.entities(reading, &mut known);
             for series in reading.series.iter().filter(|series| !series.points.is_empty()) {
@@ -93,10 +96,10 @@ impl Writer {
     }
 
     /// The labels of each entity; every metric of it needs them again.
-    fn entities(&self, reading: &Reading, known: &mut Known) -> Entities {
+    fn entities(&self, reading: &Reading, known: &mut Vec<Known>) -> Entities {
         let labels = |attributes: &Attributes| {
             let mut text = String::with_capacity(160);
-            self.push_labels(attributes, known, &mut text);
+            self.push_labels(attributes, &[], known, &mut text);
             // Ten thousand processes keep these for the time of a page.
             text.shrink_to_fit();
             text
@@ -114,7 +117,7 @@ impl Writer {
         &self,
         series: &Series,
         entities: &Entities,
-        known: &mut Known,
+        known: &mut Vec<Known>,
         text: &mut String,
         out: &mut impl Write,
     ) -> io::Result<()> {
@@ -139,7 +142,7 @@ impl Writer {
                         text.push(',');
                     }
                 }
-                self.push_labels(&point.attributes, known, text);
+                self.push_labels(&point.attributes, &head.known, known, text);
                 if text.ends_with(',') {
                     text.pop();
                 }
@@ -155,12 +158,18 @@ impl Writer {
     }
 
     /// `a="1",b="2"`
-    fn push_labels(&self, attributes: &Attributes, known: &mut Known, text: &mut String) {
+    fn push_labels(
+        &self,
+        attributes: &Attributes,
+        known: &[Known],
+        more: &mut Vec<Known>,
+        text: &mut String,
+    ) {
         for (at, (name, value)) in attributes.iter().enumerate() {
             if at > 0 {
                 text.push(',');
             }
-            text.push_str(known.entry(name).or_insert_with(|| quoted(self.names.label(name))));
+            text.push_str(written(self.names, name, known, more));
             text.push_str("=\"");
             match value {
                 Text::Static(value) => push_escaped(value, text),
@@ -173,6 +182,19 @@ impl Writer {
             text.push('"');
         }
     }
+}
+
+/// The name of an attribute as it is written; a new one goes into `more`.
+fn written<'a>(names: Names, name: &'static str, known: &'a [Known], more: &'a mut Vec<Known>) -> &'a str {
+    let is_it = |(other, _): &Known| std::ptr::eq(*other, name);
+    if let Some((_, written)) = known.iter().find(|known| is_it(known)) {
+        return written;
+    }
+    let at = more.iter().position(is_it).unwrap_or_else(|| {
+        more.push((name, quoted(names.label(name))));
+        more.len() - 1
+    });
+    &more[at].1
 }
 
 /// A name as it is written: in quotation marks where it is one of those that version 3 of Prometheus brought.
@@ -213,10 +235,11 @@ fn head(
     } else {
         (format!("{{{},", quoted(name.clone())), format!("{{{}}}", quoted(name)))
     };
-    let own: HashSet<String> =
-        metric.attributes.iter().map(|attribute| names.label(attribute.name)).collect();
+    let labels = || metric.attributes.iter().map(|attribute| (attribute.name, names.label(attribute.name)));
+    let own: HashSet<String> = labels().map(|(_, label)| label).collect();
+    let known = labels().map(|(name, label)| (name, quoted(label))).collect();
     let constant = joined(constant, |name| !own.contains(name));
-    Head { comments, begin, alone, own, constant }
+    Head { comments, begin, alone, own, known, constant }
 }
 
 fn labels(names: Names, attributes: &[(String, String)]) -> BTreeMap<String, String> {

@@ -12,7 +12,7 @@ pub mod pids;
 mod tests;
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -79,6 +79,17 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
         return Err(io::Error::other("not a regular file"));
     }
     File::open(path)
+}
+
+/// The same: no name is known to be a file's.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    open_regular(path)
+}
+
+/// Reads into the room behind what is there; how much that was.
+pub(super) fn read(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let room = bytes.capacity() - bytes.len();
+    file.take(room as u64).read_to_end(bytes)
 }
 
 pub(super) fn has_nothing_behind_it(error: &io::Error) -> bool {

@@ -22,9 +22,9 @@ impl From<Errno> for io::Error {
 #[derive(Debug)]
 pub enum Pids {}
 
-/// A kept `stat`.
+/// A file of a process.
 #[derive(Debug)]
-pub enum StatFile {}
+pub enum File {}
 
 impl Pids {
     /// Says that there are none.
@@ -43,12 +43,12 @@ impl Pids {
     }
 
     /// Is never called.
-    pub fn stat<'a>(&self, _pid: u32, _buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
+    pub fn room(&self) -> usize {
         match *self {}
     }
 
     /// Is never called.
-    pub fn keep_stat(&self, _pid: u32) -> Option<StatFile> {
+    pub fn open_small(&self, _pid: u32, _file: &str) -> KernelResult<File> {
         match *self {}
     }
 
@@ -94,7 +94,7 @@ impl Pids {
     }
 }
 
-impl StatFile {
+impl File {
     /// Is never called.
     pub fn read<'a>(&self, _buffer: &'a mut [u8]) -> KernelResult<&'a [u8]> {
         match *self {}

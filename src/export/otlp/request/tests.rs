@@ -298,6 +298,8 @@ fn straight_as_through(temporality: Temporality) {
     for (second, pids) in [(2_000, vec![7, 8, 9]), (2_015, vec![9, 7]), (2_030, vec![7, 11])] {
         let mut host = reading(second);
         host.push(&LEVEL, vec![("device", "sda".to_owned().into())], -4_i64);
+        host.since(&COUNT, at(700));
+        host.push(&COUNT, vec![("device", "sda".to_owned().into())], second);
         for pid in pids {
             let entity = host.entity(process(pid, "sh", 1_500 + pid as u64));
             for direction in ["read", "write"] {
