@@ -1,5 +1,4 @@
-//! Points straight from a reading, one entity after the other: those of metrics of which the host decides how many
-//! there are.
+//! Points straight from a reading, one entity after the other: those of metrics with too many for the SDK.
 //!
 //! Ten thousand processes as messages are 40 MB, so they are never all there at a time: each entity's are
 //! made, given away and forgotten.
