@@ -127,7 +127,8 @@ pub(super) fn usage() -> Usage {
 }
 
 fn resident() -> Option<u64> {
-    let statm = super::read_regular("/proc/self/statm".as_ref(), 4096).ok()?;
+    let statm =
+        super::read_all(&open_regular("/proc/self/statm".as_ref()).ok()?, 4096, super::CERTAIN).ok()?;
     let pages: u64 = std::str::from_utf8(&statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages * page_size())
 }

@@ -275,11 +275,6 @@ pub fn space(path: &Path) -> io::Result<statfs::Space> {
     kernel::space(path)
 }
 
-/// Reads a regular file up to `limit` bytes.
-fn read_regular(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    read_all(&kernel::open_regular(path)?, limit, CERTAIN)
-}
-
 /// Reads up to `limit` bytes to the end, of which a first read of at most `certain` bytes is a sign.
 fn read_all(file: &File, limit: usize, certain: usize) -> io::Result<Vec<u8>> {
     // The size of a pseudo-file lies (it is 0), so what there is shows as it is read: at once where it fits.
