@@ -53,7 +53,7 @@ class Case:
     def decided(self):
         """Whether it has been called again and has told of what it dropped."""
         return len(self.calls) >= 2 and (self.calls[1].digest == self.calls[0].digest
-                                         or any("dropped" in call.outcomes for call in self.calls[1:]))
+                                         or any(call.outcomes.get("dropped") for call in self.calls[1:]))
 
     def wrong(self, until):
         """What the agent did against the table, seen until a moment."""

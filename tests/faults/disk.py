@@ -85,7 +85,7 @@ def books(subject):
     _, text = subject.get("/-/status.json")
     otlp = json.loads(text)["otlp"]
     return Books(otlp["collected"], otlp["queue"]["points"], otlp["delivered"],
-                 {reason.replace("_", " "): points for reason, points in otlp["dropped"].items()},
+                 {reason.replace("_", " "): points for reason, points in otlp["dropped"].items() if points},
                  sum(otlp["rejected"].values()))
 
 
