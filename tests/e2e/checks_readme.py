@@ -19,6 +19,7 @@ ELSEWHERE = {
     r"tests/faults/run": "groups faults and robust",
     r"tests/e2e/run|tests/stack/run|cargo test|UPDATE=1 cargo test|\.ci/run|cargo doc": "CI itself",
     r"examples/fleet/run": "group fleet",
+    r"tests/bench/run": "section bench of .ci/run, with --quick",
     r"tests/ship/run|examples/debian/build|docker |kubectl |sudo apt install|systemctl |systemd-analyze ": "tests/ship/run",
     r"htpasswd ": "from Apache's utilities; group endpoint makes such a line by bcrypt",
     r"HOSTMETER_PROMETHEUS__WEB_CONFIG_FILE=|curl --cacert": "group endpoint, with a port of its own",
