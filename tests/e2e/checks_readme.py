@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from components import HOSTMETER, REPO, Agent, Prometheus, environment, free_port, get
+from report import wait_for
 
 README = (REPO / "README.md").read_text()
 PROGRAMS = r"(?:hostmeter|cargo|curl|docker|kubectl|openssl|htpasswd|kill|source|sudo|systemctl|systemd-analyze|tests/|examples/|\.ci/)"
@@ -153,6 +154,9 @@ def type_it(check, command, directory, agent):
         check.same("what it prints", (done.stdout + done.stderr).strip(), shown_as[1].strip())
 
 
+# A release build on a busy machine takes so many seconds at most.
+BUILD = 900
+
 # The first lines of all; they end at Ctrl-C.
 FIRST = ("cargo run --release", "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 cargo run --release")
 
@@ -167,21 +171,14 @@ def first_commands(report, directory):
             argv = ["cargo", "run", "--release", "--locked", "--quiet"]
             with subprocess.Popen(argv, cwd=REPO, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
                 try:
-                    check.that(answered(port, run), "/metrics did not answer")
+                    # Cargo may have to build first; one that has ended gives no answer.
+                    url = f"http://localhost:{port}/metrics"
+                    status, text = wait_for("an answer", BUILD, lambda: get(url) if run.poll() is None else (None, ""))
+                    check.same("status of /metrics", status, 200)
+                    check.that("system_cpu_time_seconds_total" in text, "/metrics has no CPU time")
                 finally:
                     # Cargo has become hostmeter.
                     run.send_signal(signal.SIGINT)
                     _, err = run.communicate(timeout=10)
             check.same("exit code", run.returncode, 0)
             check.that("panicked" not in err, err[-300:])
-
-
-def answered(port, run):
-    """Cargo may have to build first."""
-    while run.poll() is None:
-        try:
-            status, text = get(f"http://localhost:{port}/metrics")
-            return status == 200 and "system_cpu_time_seconds_total" in text
-        except OSError:
-            time.sleep(0.1)
-    return False
