@@ -86,9 +86,9 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads once, into the room behind what is there; how much that was.
-pub(super) fn read(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    Ok(retry_on_intr(|| rustix::io::read(file, spare_capacity(bytes)))?)
+/// Reads once what is in the file from `at` on, into the room behind what is there; how much that was.
+pub(super) fn read(file: &File, bytes: &mut Vec<u8>, at: usize) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::io::pread(file, spare_capacity(bytes), at as u64))?)
 }
 
 /// Whether this is what a driver answers that registers a file and has nothing behind it.

@@ -12,6 +12,7 @@ pub(crate) mod container_id;
 mod elsewhere;
 mod error;
 pub mod identity;
+mod kept;
 #[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
@@ -35,6 +36,7 @@ use elsewhere as kernel;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{netlink, pids};
 pub use error::{Error, ParseError};
+use kept::Kept;
 
 /// Files are read whole, but a root that is not a kernel's may hold anything: more than this is an error.
 const MAX_FILE: usize = 1 << 20;
@@ -57,6 +59,7 @@ const MAX_LINE: u64 = 4096;
 pub struct Host {
     root: PathBuf,
     recorded: bool,
+    kept: Kept,
     /// Clock ticks a second (`sysconf(_SC_CLK_TCK)`), the unit of CPU times.
     pub ticks: u64,
     /// Bytes of a page, the unit of resident memory in `/proc/<pid>/stat`.
@@ -72,6 +75,7 @@ impl Host {
         let mut host = Self {
             recorded: kernel::is_recorded(&root),
             root,
+            kept: Kept::default(),
             ticks: kernel::ticks(),
             page_size: kernel::page_size(),
             boot_time: SystemTime::UNIX_EPOCH,
@@ -142,12 +146,17 @@ impl Host {
         }
         let (limit, certain) =
             if path.ends_with("mountinfo") { (MAX_MOUNTINFO, 0) } else { (MAX_FILE, CERTAIN) };
+        let read = |file: &File| read_all(file, limit, certain);
         // What a procfs has under a name that is asked for is a file.
         let sure = path.starts_with("proc/") && !self.recorded;
-        let open = if sure { kernel::open } else { kernel::open_regular };
-        open(&self.path(path))
-            .and_then(|file| read_all(&file, limit, certain))
-            .map_err(|e| Error::io(path, e))
+        let bytes = if sure && Kept::allows(path) {
+            self.kept.read(path, || kernel::open(&self.path(path)), read)
+        } else if sure {
+            kernel::open(&self.path(path)).and_then(|file| read(&file))
+        } else {
+            kernel::open_regular(&self.path(path)).and_then(|file| read(&file))
+        };
+        bytes.map_err(|e| Error::io(path, e))
     }
 
     /// Reads a file and parses it with a pure function; the error names the file.
@@ -281,7 +290,7 @@ fn read_all(file: &File, limit: usize, certain: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(8192);
     loop {
         let before = bytes.len();
-        let read = kernel::read(file, &mut bytes)?;
+        let read = kernel::read(file, &mut bytes, before)?;
         if bytes.len() > limit {
             return Err(io::Error::other(format!("larger than {limit} bytes")));
         }

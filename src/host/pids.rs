@@ -6,7 +6,7 @@
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom};
 pub use rustix::io::{Errno, Result as KernelResult};
@@ -31,6 +31,10 @@ const MAX_KEPT: u64 = 256;
 /// use again.
 #[derive(Debug)]
 pub struct File(OwnedFd);
+
+/// The directory of a process. It stays with that process, too: once it has ended nothing is found in it.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
 
 /// The processes under the root's `/proc`.
 #[derive(Debug)]
@@ -127,6 +131,12 @@ impl Pids {
         self.open_file(pid, file).map(File)
     }
 
+    /// Opens the directory of a process.
+    pub fn directory(&self, pid: u32) -> KernelResult<Directory> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.proc, Name::new(pid, "").as_c_str(), flags, Mode::empty()).map(Directory)
+    }
+
     /// Reads a whole small file of a process, at most 64 KiB of it.
     pub fn read<'a>(&self, pid: u32, file: &str, buffer: &'a mut Vec<u8>) -> KernelResult<&'a [u8]> {
         let file = self.open_file(pid, file)?;
@@ -188,15 +198,23 @@ impl Pids {
         self.read(pid, &format!("task/{thread}/{file}"), buffer)
     }
 
-    /// How many descriptors a process has open; none where that cannot be told.
+    /// How many descriptors a process has open.
     pub fn descriptors(&self, pid: u32) -> KernelResult<u64> {
-        let name = Name::new(pid, "fd");
+        self.descriptors_at(self.proc.as_fd(), Name::new(pid, "fd").as_c_str())
+    }
+
+    /// The same of the process whose directory it is; what [`vanished`] knows when it has ended.
+    pub fn descriptors_of(&self, directory: &Directory) -> KernelResult<u64> {
+        self.descriptors_at(directory.0.as_fd(), c"fd")
+    }
+
+    fn descriptors_at(&self, directory: BorrowedFd, name: &CStr) -> KernelResult<u64> {
         if self.sized_fd_directory {
-            let size = rustix::fs::statat(&self.proc, name.as_c_str(), AtFlags::empty())?.st_size;
+            let size = rustix::fs::statat(directory, name, AtFlags::empty())?.st_size;
             return Ok(u64::try_from(size).unwrap_or(0));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(&self.proc, name.as_c_str(), flags, Mode::empty())?;
+        let directory = rustix::fs::openat(directory, name, flags, Mode::empty())?;
         let mut buffer = [MaybeUninit::uninit(); 8192];
         let mut entries = RawDir::new(directory, &mut buffer);
         let mut count = 0;
@@ -212,6 +230,13 @@ impl Pids {
         // A procfs holds nothing else, and asking there would cost a system call for each file.
         let regular = || Ok(FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file());
         if self.is_procfs || regular()? { Ok(file) } else { Err(Errno::INVAL) }
+    }
+}
+
+impl Directory {
+    /// The same as [`Pids::owner`]; 0 of a process that has ended.
+    pub fn owner(&self) -> KernelResult<u32> {
+        Ok(rustix::fs::fstat(&self.0)?.st_uid)
     }
 }
 
@@ -296,6 +321,23 @@ mod tests {
         }
         assert!((1..=MAX_KEPT as usize).contains(&pids.room()));
         assert!(pids.descriptors(own).unwrap() >= 3);
+        let directory = pids.directory(own).unwrap();
+        assert!(pids.descriptors_of(&directory).unwrap() >= 3);
+        assert_eq!(directory.owner(), pids.owner(own));
         assert!(vanished(pids.open_small(u32::MAX, "stat").unwrap_err()));
+    }
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a process that ends is needed")]
+    fn what_is_kept_of_a_process_that_has_ended_finds_nothing() {
+        let pids = Pids::open(&Host::at("/").unwrap()).unwrap();
+        let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        let (stat, directory) =
+            (pids.open_small(child.id(), "stat").unwrap(), pids.directory(child.id()).unwrap());
+        assert!(pids.descriptors_of(&directory).is_ok());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(vanished(pids.descriptors_of(&directory).unwrap_err()));
+        assert!(vanished(stat.read(&mut [0; 64]).unwrap_err()));
+        assert_eq!(directory.owner(), Ok(0));
     }
 }

@@ -182,7 +182,7 @@ def debian_node_exporter():
 MAKERS = {
     HOSTMETER: ours(Scraped, EVERY),
     TOP: ours(Aligned, (100, 1000)),
-    ALL: ours(Aligned, (10_000,), view="all", ceiling=CEILING),
+    ALL: ours(Aligned, (1000, 10_000), view="all", ceiling=CEILING),
     NODE: node_exporter(debian_node_exporter, "Debian's prometheus-node-exporter"),
     f"{NODE} {install.NODE_EXPORTER}": node_exporter(install.node_exporter, "Go module", install.NODE_EXPORTER),
     COLLECTOR: collector,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use crate::host::pids::{Errno, File, KernelResult, Pids, refused, vanished};
+use crate::host::pids::{Directory, Errno, File, KernelResult, Pids, refused, vanished};
 use crate::host::{Error, Host};
 use crate::metric::{Attributes, Entity, Reading, Text};
 
@@ -18,6 +18,9 @@ use super::traffic::Traffic;
 
 /// `io` has seven lines of at most 45 bytes.
 const IO_BUFFER: usize = 512;
+
+/// Of at most so many processes the directory is kept open, which saves a look at `stat` at each reading.
+const MAX_DIRECTORIES: usize = 64;
 
 /// Bytes and calls of `/proc/<pid>/io`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub(super) struct Detail {
     reading: u64,
     /// The descriptor of `io`, where that of `stat` is kept.
     kept: Option<File>,
+    /// Its directory, once it has been shown, of the first few.
+    directory: Option<Directory>,
 }
 
 /// Counts of what could not be read, by reason.
@@ -120,11 +125,13 @@ pub(super) struct Reader {
     shown: Vec<Extra>,
     arguments: Option<Form>,
     reading: u64,
+    /// Directories kept at this reading.
+    directories: usize,
 }
 
 impl Reader {
     pub(super) fn new(host: &Host, shown: Vec<Extra>, arguments: Option<Form>) -> Self {
-        Self { owners: Owners::read(host), shown, arguments, reading: 0 }
+        Self { owners: Owners::read(host), shown, arguments, reading: 0, directories: 0 }
     }
 
     /// The names of users.
@@ -135,6 +142,7 @@ impl Reader {
     /// Begins a reading: what was read before is old from now on.
     pub(super) fn begin(&mut self) {
         self.reading += 1;
+        self.directories = 0;
     }
 
     /// Whether anything of the process was read at this reading.
@@ -177,6 +185,7 @@ impl Reader {
             traffic: None,
             reading: 0,
             kept: None,
+            directory: None,
         };
         process.detail = Some(Box::new(detail));
     }
@@ -187,13 +196,28 @@ impl Reader {
         let Some(detail) = process.detail.as_deref() else { return false };
         let told =
             |name| detail.entity.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let facts = Facts::of(process, pids, &self.owners);
-        let owner = facts.shared_owner().map(Text::from);
+        let directory = detail.directory.as_ref();
+        let owner = directory.map_or_else(|| pids.owner(process.pid), Directory::owner).ok();
+        let owner = owner.map(|uid| Text::from(&self.owners.name(uid)));
         if owner.is_some() && owner.as_ref() != told("process.owner") {
             return true;
         }
-        let line = self.arguments.and_then(|form| facts.command_line(form)).map(Text::from);
+        let line = |form| Facts::of(process, pids, &self.owners).command_line(form);
+        let line = self.arguments.and_then(line).map(Text::from);
         line.is_some() && line.as_ref() != told("process.command_line")
+    }
+
+    /// Keeps the directory of a process, as long as there is room; whether it was kept before.
+    pub(super) fn keep_directory(&mut self, pids: &Pids, process: &mut Process) -> bool {
+        let Some(detail) = process.detail.as_mut() else { return false };
+        let known = detail.directory.take();
+        if process.kept.is_none() || self.directories == MAX_DIRECTORIES {
+            return false;
+        }
+        self.directories += 1;
+        let was_known = known.is_some();
+        detail.directory = known.or_else(|| pids.directory(process.pid).ok());
+        was_known
     }
 
     /// Reads `/proc/<pid>/io` and its rate since the last reading, once a reading.
@@ -226,6 +250,22 @@ impl Reader {
         };
         detail.io = io;
     }
+}
+
+/// Reads how many descriptors the process has open, and whether it is still there; none where that cannot be told
+/// from it.
+pub(super) fn read_descriptors(pids: &Pids, process: &mut Process, refusals: &mut Refusals) -> Option<bool> {
+    let detail = process.detail.as_mut()?;
+    let (result, certain) = match &detail.directory {
+        Some(directory) => (pids.descriptors_of(directory), true),
+        None => (pids.descriptors(process.pid), false),
+    };
+    let alive = match result {
+        Ok(_) => Some(true),
+        Err(error) => vanished(error).then_some(false),
+    };
+    detail.descriptors = refusals.take(result);
+    alive.filter(|_| certain)
 }
 
 /// Whether the pid still belongs to the process whose `stat` was read. What was read by pid in between

@@ -29,7 +29,7 @@ use crate::host::{Error, Host, text};
 use crate::metric::{Attribute, Metric, Reading, ValueType};
 
 use super::{Collector, Spec};
-use detail::{Reader, Refusals, still_same};
+use detail::{Reader, Refusals, read_descriptors, still_same};
 use facts::Facts;
 use group::Groups;
 use matching::{Filter, Rule};
@@ -293,13 +293,12 @@ impl Processes {
                 process.detail = None;
             }
             self.reader.identify(host, pids, process);
+            let known = self.reader.keep_directory(pids, process);
             if wants_io {
                 self.reader.read_io(pids, process, elapsed, refusals);
             }
+            let alive = if wants_descriptors { read_descriptors(pids, process, refusals) } else { None };
             if let Some(detail) = process.detail.as_mut() {
-                if wants_descriptors {
-                    detail.descriptors = refusals.take(pids.descriptors(process.pid));
-                }
                 if wants_traffic {
                     detail.traffic = traffic::read(pids, process.pid);
                 }
@@ -307,7 +306,9 @@ impl Processes {
                     detail.status = status::read(pids, process.pid, detail.status.take(), refusals);
                 }
             }
-            if !still_same(pids, process) {
+            // By its directory it was asked itself, and not whoever has its pid by now.
+            let alive = alive.filter(|_| known && !wants_traffic && !wants_status);
+            if !alive.unwrap_or_else(|| still_same(pids, process)) {
                 // It has ended since its `stat` was read: its last usage goes to the remainder.
                 *chosen = false;
                 process.unread = true;

@@ -12,7 +12,7 @@ pub mod pids;
 mod tests;
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -86,9 +86,10 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     open_regular(path)
 }
 
-/// Reads into the room behind what is there; how much that was.
-pub(super) fn read(file: &File, bytes: &mut Vec<u8>) -> io::Result<usize> {
+/// Reads what is in the file from `at` on into the room behind what is there; how much that was.
+pub(super) fn read(mut file: &File, bytes: &mut Vec<u8>, at: usize) -> io::Result<usize> {
     let room = bytes.capacity() - bytes.len();
+    file.seek(SeekFrom::Start(at as u64))?;
     file.take(room as u64).read_to_end(bytes)
 }
 

@@ -27,6 +27,10 @@ pub enum Pids {}
 #[derive(Debug)]
 pub enum File {}
 
+/// The directory of a process.
+#[derive(Debug)]
+pub enum Directory {}
+
 impl Pids {
     /// Says that there are none.
     pub fn open(_host: &Host) -> Result<Self, Error> {
@@ -90,7 +94,24 @@ impl Pids {
     }
 
     /// Is never called.
+    pub fn directory(&self, _pid: u32) -> KernelResult<Directory> {
+        match *self {}
+    }
+
+    /// Is never called.
     pub fn descriptors(&self, _pid: u32) -> KernelResult<u64> {
+        match *self {}
+    }
+
+    /// Is never called.
+    pub fn descriptors_of(&self, _directory: &Directory) -> KernelResult<u64> {
+        match *self {}
+    }
+}
+
+impl Directory {
+    /// Is never called.
+    pub fn owner(&self) -> KernelResult<u32> {
         match *self {}
     }
 }

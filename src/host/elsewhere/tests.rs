@@ -37,7 +37,7 @@ fn only_what_is_a_file_is_opened() {
     std::fs::write(&file, "1").unwrap();
     assert!(open_regular(&file).is_ok() && open(&fifo).is_err());
     let mut bytes = Vec::with_capacity(8);
-    assert_eq!(read(&open(&file).unwrap(), &mut bytes).unwrap(), 1);
+    assert_eq!(read(&open(&file).unwrap(), &mut bytes, 0).unwrap(), 1);
     assert_eq!(bytes, b"1");
     let seen = std::fs::metadata(&file).unwrap();
     assert!(!is_foreign(&seen) && file_number(&seen) == 0);
