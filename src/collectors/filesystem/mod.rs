@@ -97,19 +97,21 @@ struct Filesystems {
     filters: Filters,
     /// Made at the first reading, because only then the host is known.
     pool: Option<Pool>,
+    /// The agent and the host's first process are known to have the same mounts.
+    shared: bool,
 }
 
 impl Filesystems {
     fn new(config: Config) -> Self {
         let types = Filter::new(config.include_types, config.exclude_types);
         let points = Filter::new(config.include_mounts, config.exclude_mounts);
-        Self { filters: Filters { types, points }, pool: None }
+        Self { filters: Filters { types, points }, pool: None, shared: false }
     }
 }
 
 impl Collector for Filesystems {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        let filesystems = mounts::read(host, &self.filters, &mut out.problems)?;
+        let filesystems = mounts::read(host, &self.filters, &mut self.shared, &mut out.problems)?;
         let pool = match &mut self.pool {
             Some(pool) => pool,
             none => none.insert(Pool::of(host)?),

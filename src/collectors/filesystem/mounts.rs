@@ -80,16 +80,19 @@ struct Candidate<'a> {
 }
 
 /// The filesystems of the host, in the order in which they were mounted; what is odd in the table becomes a
-/// problem.
+/// problem. That the agent shares the mounts of the host's first process is remembered in `shared`.
 pub(super) fn read(
     host: &Host,
     filters: &Filters,
+    shared: &mut bool,
     problems: &mut Vec<Error>,
 ) -> Result<Vec<Filesystem>, Error> {
     let own = || host.read_escaped(OWN);
     let recorded = host.is_recorded();
-    // Who may not ask for the first process's namespace compares the tables.
-    let is_ours = || host.is_own("proc/1/ns/mnt", "proc/self/ns/mnt");
+    // Who may not ask for the first process's namespace compares the tables: each mount of each namespace has a number
+    // of its own there, so they are the same in the same namespace only, and neither of the two leaves its own.
+    let known = *shared;
+    let is_ours = || known || host.is_own("proc/1/ns/mnt", "proc/self/ns/mnt");
     match host.read_escaped(OF_HOST) {
         Ok(table) if recorded || is_ours() => {
             Ok(choose(of_host(host, &parse(OF_HOST, &table, problems)?), filters))
@@ -97,7 +100,8 @@ pub(super) fn read(
         Ok(table) => {
             let own = own()?;
             let mut mounts = of_host(host, &parse(OF_HOST, &table, problems)?);
-            if own != table {
+            *shared = own == table;
+            if !*shared {
                 keep_reachable(&mut mounts, &parse(OWN, &own, problems)?);
             }
             Ok(choose(mounts, filters))
