@@ -24,6 +24,7 @@ use super::{Failure, configuration, sandbox};
 const KILLED: i32 = 128 + 15;
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    crate::host::make_room_for_descriptors();
     let loaded = configuration::load(arguments)?;
     let stats = Arc::new(Stats::default());
     // Before the first other thread, which would keep what this one gives away.

@@ -53,6 +53,16 @@ pub(super) fn is_recorded(root: &Path) -> bool {
     rustix::fs::statfs(root.join("proc")).is_ok_and(|fs| fs.f_type != rustix::fs::PROC_SUPER_MAGIC)
 }
 
+/// Makes room for descriptors, while there is one thread only.
+///
+/// With more of them the kernel waits 7 ms each time the table of descriptors grows, at 64, 128 and 256 of them, until no
+/// processor can be reading the old one (expand_fdtable()): the first reading of the processes took three times as long.
+pub(super) fn make_room_for_descriptors(number: i32) {
+    // Whether it may be is decided when there are as many; until then a small table is merely slower.
+    let high = rustix::io::fcntl_dupfd_cloexec(io::stderr(), number - 1);
+    drop(high);
+}
+
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -259,6 +259,11 @@ impl Host {
     }
 }
 
+/// Makes room for as many descriptors as reading a host and serving takes, to be called before the first thread is made.
+pub fn make_room_for_descriptors() {
+    kernel::make_room_for_descriptors(512);
+}
+
 /// Whether the agent runs as root, who is seldom refused anything, and then for want of a capability.
 pub fn is_root() -> bool {
     kernel::is_root()
