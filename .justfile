@@ -46,7 +46,7 @@ faults *arguments:
 robust *arguments:
     tests/e2e/robust {{arguments}}
 
-# Beside other host agents, twenty minutes on a quiet machine: `just bench --readme`, `just bench --judge`
+# Beside other host agents, half an hour on a quiet machine: `just bench --readme`, `just bench --judge`
 bench *arguments:
     tests/bench/run {{arguments}}
 
