@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytesize::ByteSize;
@@ -19,6 +20,10 @@ use super::arguments::Arguments;
 use super::log::{self, Log};
 use super::signals::{Asked, Signals};
 use super::{Failure, configuration, sandbox};
+
+/// After so long without work a thread ends. By default that is ten seconds, less than there are between two scrapes, and
+/// each would begin a thread anew.
+const IDLE: Duration = Duration::from_mins(5);
 
 /// What a second signal leaves with at once: 128 and the number of SIGTERM, as a shell has it.
 const KILLED: i32 = 128 + 15;
@@ -40,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(12)
+        .thread_keep_alive(IDLE)
         .build()
         .context("the runtime could not be started")?;
     let manager = Arc::new(Manager::find(|name| ProcessEnvironment.get(name)));

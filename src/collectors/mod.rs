@@ -5,6 +5,7 @@
 //! the golden tests are loops over that list.
 
 mod agent;
+mod connections;
 mod container;
 mod cpu;
 mod disk;
@@ -139,6 +140,7 @@ pub static ALL: &[&Spec] = &[
     &disk::SPEC,
     &filesystem::SPEC,
     &network::SPEC,
+    &connections::SPEC,
     &system::SPEC,
     &pressure::SPEC,
     &process::SPEC,

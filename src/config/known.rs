@@ -63,7 +63,10 @@ pub(super) fn all(collectors: &[CollectorSchema]) -> Vec<Known> {
     }
     for collector in collectors {
         let section = [COLLECTORS, collector.name];
+        let own = |key| collector.settings.iter().find(|own| own.key == key);
         for setting in &COLLECTOR {
+            // A collector may have another default, and a reason for it.
+            let setting = own(setting.key).unwrap_or(setting);
             let mut known = Known::new([&section, &[setting.key][..]].concat(), *setting);
             if setting.key == ENABLED && !collector.enabled {
                 known.setting.default = "false";
@@ -73,7 +76,8 @@ pub(super) fn all(collectors: &[CollectorSchema]) -> Vec<Known> {
             known.variables.extend(names.map(|name| collector_variable(&upper(name), setting.key)));
             all.push(known);
         }
-        for setting in collector.settings {
+        let common = |key| COLLECTOR.iter().any(|common| common.key == key);
+        for setting in collector.settings.iter().filter(|setting| !common(setting.key)) {
             let path = section.into_iter().chain(setting.key.split('.'));
             all.push(Known::new(path.collect(), *setting));
         }

@@ -359,7 +359,7 @@ static RESOURCE_LIMITS: Section = Section {
 /// What every collector has, beside its own settings and a switch for each of its metrics.
 pub(super) static COLLECTOR: [Setting; 2] = [
     Setting::new(ENABLED, Kind::Bool, "true", "Run this collector."),
-    // Every collector of today is cheap enough to read the host whenever it is asked.
+    // Nearly every collector is cheap enough to read the host whenever it is asked; one that is not says so itself.
     Setting::new(
         "interval",
         Kind::Duration(Duration::ZERO, DAY),

@@ -3,7 +3,8 @@
 //!
 //! Only what says the same through an old descriptor as through a new one is kept: what a procfs has of the whole
 //! machine, not what it has of a process (the mounts and the namespace of a process are those of the moment of the
-//! opening), and nothing of a sysfs, where a device and its files come and go.
+//! opening) but for the network of the first one, which never leaves its namespace; and nothing of a sysfs, where a
+//! device and its files come and go, but for the list of CPUs.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,6 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// There are some twenty such files; a host of which more are asked opens the rest each time.
 const MOST: usize = 32;
 
+/// The CPUs that are online.
+const CPUS: &str = "sys/devices/system/cpu/online";
+
+/// The host's network namespace.
+const NETWORK: &str = "proc/1/net/";
+
 /// The descriptors, by path. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
@@ -20,8 +27,11 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Whether the file of a procfs is one that may be kept.
+    /// Whether a file of the kernel's is one that may be kept.
     pub(super) fn allows(path: &str) -> bool {
+        if path == CPUS || path.starts_with(NETWORK) {
+            return true;
+        }
         path.strip_prefix("proc/").is_some_and(|name| {
             let first = name.split('/').next().unwrap_or_default();
             // `net`, `mounts` and `self` lead into the directory of a process.
@@ -68,11 +78,12 @@ mod tests {
 
     #[test]
     fn what_is_of_the_whole_machine_may_be_kept() {
-        for path in ["proc/stat", "proc/pressure/cpu", "proc/sys/fs/file-nr", "proc/uptime"] {
+        for path in ["proc/stat", "proc/pressure/cpu", "proc/uptime", "proc/1/net/dev", CPUS] {
             assert!(Kept::allows(path), "{path}");
         }
         for path in [
-            "proc/1/net/dev",
+            "proc/1/mountinfo",
+            "proc/11/net/dev",
             "proc/self/mountinfo",
             "proc/net/tcp",
             "proc/mounts",

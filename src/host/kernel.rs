@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use rustix::buffer::spare_capacity;
@@ -137,8 +138,15 @@ pub(super) fn usage() -> Usage {
 }
 
 fn resident() -> Option<u64> {
-    let statm =
-        super::read_all(&open_regular("/proc/self/statm".as_ref()).ok()?, 4096, super::CERTAIN).ok()?;
+    static OWN: OnceLock<File> = OnceLock::new();
+    let own = match OWN.get() {
+        Some(file) => file,
+        None => {
+            let file = open_regular("/proc/self/statm".as_ref()).ok()?;
+            OWN.get_or_init(|| file)
+        }
+    };
+    let statm = super::read_all(own, 4096, super::CERTAIN).ok()?;
     let pages: u64 = std::str::from_utf8(&statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages * page_size())
 }

@@ -149,12 +149,12 @@ impl Host {
         let read = |file: &File| read_all(file, limit, certain);
         // What a procfs has under a name that is asked for is a file.
         let sure = path.starts_with("proc/") && !self.recorded;
-        let bytes = if sure && Kept::allows(path) {
-            self.kept.read(path, || kernel::open(&self.path(path)), read)
-        } else if sure {
-            kernel::open(&self.path(path)).and_then(|file| read(&file))
+        let open = if sure { kernel::open } else { kernel::open_regular };
+        let open = || open(&self.path(path));
+        let bytes = if Kept::allows(path) && !self.recorded {
+            self.kept.read(path, open, read)
         } else {
-            kernel::open_regular(&self.path(path)).and_then(|file| read(&file))
+            open().and_then(|file| read(&file))
         };
         bytes.map_err(|e| Error::io(path, e))
     }

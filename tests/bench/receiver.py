@@ -40,6 +40,10 @@ class Request:
     def points(self):
         return points(self.message()[0])
 
+    def began(self):
+        """When the earliest of its points was read, in seconds since the epoch."""
+        return min(map(time_of, data_points(self.message()[0]))) / 1e9
+
 
 class Receiver:
     """Listens on a free port of the loopback; `requests` is what has come."""
@@ -134,16 +138,35 @@ class Connection:
 KINDS = {5, 7, 9, 10, 11}
 
 
+#: Of opentelemetry.proto.metrics.v1.NumberDataPoint: time_unix_nano.
+TIME = 3
+
+
 def points(message):
-    """The data points of an ExportMetricsServiceRequest."""
-    return sum(
-        1
+    """How many data points an ExportMetricsServiceRequest has."""
+    return sum(1 for _ in data_points(message))
+
+
+def data_points(message):
+    return (
+        point
         for resource in parts(memoryview(message), {1})
         for scope in parts(resource, {2})
         for metric in parts(scope, {2})
         for data in parts(metric, KINDS)
-        for _ in parts(data, {1})
+        for point in parts(data, {1})
     )
+
+
+def time_of(point):
+    """Nanoseconds since the epoch."""
+    at = 0
+    while at < len(point):
+        key, at = varint(point, at)
+        if key == TIME << 3 | 1:
+            return struct.unpack_from("<Q", point, at)[0]
+        at = after(point, key & 7, at)
+    raise ValueError("a point without a time")
 
 
 def parts(message, wanted):
@@ -151,16 +174,19 @@ def parts(message, wanted):
     at = 0
     while at < len(message):
         key, at = varint(message, at)
-        kind = key & 7
-        if kind == 0:
-            _, at = varint(message, at)
-        elif kind == 2:
-            length, at = varint(message, at)
-            if key >> 3 in wanted:
-                yield message[at : at + length]
-            at += length
-        else:
-            at += {1: 8, 5: 4}[kind]
+        end = after(message, key & 7, at)
+        if key & 7 == 2 and key >> 3 in wanted:
+            _, begin = varint(message, at)
+            yield message[begin:end]
+        at = end
+
+
+def after(message, kind, at):
+    """Where the field of that wire type ends whose value begins at `at`."""
+    if kind in (1, 5):
+        return at + {1: 8, 5: 4}[kind]
+    length, begin = varint(message, at)
+    return begin + length if kind == 2 else begin
 
 
 def varint(message, at):

@@ -1,9 +1,8 @@
-//! Network interfaces and connections, of the host's network namespace.
+//! Network interfaces and the firewall's table of connections, of the host's network namespace.
 //!
 //! The files are those of process 1: `/proc/net` is a link to the reader's own namespace, which in a
 //! container is not the host's even where the host's `/proc` is mounted.
 
-mod connections;
 mod dev;
 
 use std::collections::HashSet;
@@ -18,29 +17,11 @@ use crate::metric::{Attribute, Metric, Reading, ValueType::Int};
 
 use super::filter::{Filter, Pattern};
 use super::{Collector, Spec};
-use connections::{Counter, STATES, Sums};
 use dev::Interface;
 
 const NAME: Attribute = Attribute::open("network.interface.name");
 const DEVICE: Attribute = Attribute::open("system.device");
 const DIRECTION: Attribute = Attribute::of("network.io.direction", &["receive", "transmit"]);
-const TRANSPORT: Attribute = Attribute::of("network.transport", &["tcp", "udp"]);
-const STATE: Attribute = Attribute::of(
-    "network.connection.state",
-    &[
-        "closed",
-        "close_wait",
-        "closing",
-        "established",
-        "fin_wait_1",
-        "fin_wait_2",
-        "last_ack",
-        "listen",
-        "syn_received",
-        "syn_sent",
-        "time_wait",
-    ],
-);
 const BY_INTERFACE: &[Attribute] = &[NAME, DIRECTION];
 
 static IO: Metric = Metric::counter("system.network.io", "By", Int)
@@ -59,10 +40,6 @@ static ERRORS: Metric = Metric::counter("system.network.errors", "{error}", Int)
     .about("Packets that could not be received or sent")
     .by(BY_INTERFACE)
     .from("/proc/1/net/dev");
-static CONNECTIONS: Metric = Metric::updown("system.network.connection.count", "{connection}")
-    .about("Sockets: of TCP by state, of UDP (which has no states) in all")
-    .by(&[TRANSPORT, STATE])
-    .from("NETLINK_SOCK_DIAG or /proc/1/net/{tcp,tcp6}; /proc/1/net/{sockstat,sockstat6}");
 static CONNTRACK: Metric = Metric::updown("system.network.conntrack.count", "{entry}")
     .about("Connections that the firewall keeps track of")
     .from("/proc/sys/net/netfilter/nf_conntrack_count");
@@ -88,14 +65,14 @@ static SETTINGS: &[Setting] = &[
 
 pub(super) static SPEC: Spec = Spec {
     name: "network",
-    about: "Network traffic, errors and connections",
-    metrics: &[&IO, &PACKETS, &DROPPED, &ERRORS, &CONNECTIONS, &CONNTRACK, &CONNTRACK_LIMIT],
+    about: "Network traffic and errors",
+    metrics: &[&IO, &PACKETS, &DROPPED, &ERRORS, &CONNTRACK, &CONNTRACK_LIMIT],
     settings: SETTINGS,
     build: |section, _| Ok(Box::new(Network::new(section.get()?))),
 };
 
 /// Where the files of a network namespace are: the host's, or (with `hidepid`) our own.
-const PLACES: [&str; 2] = ["proc/1/net", "proc/net"];
+pub(super) const PLACES: [&str; 2] = ["proc/1/net", "proc/net"];
 
 #[derive(Deserialize)]
 struct Config {
@@ -105,18 +82,19 @@ struct Config {
 
 struct Network {
     filter: Filter,
-    counter: Counter,
+    /// Whether the host's network namespace is the agent's own. Neither of the two leaves its own, so once is enough.
+    own: Option<bool>,
 }
 
 impl Network {
     fn new(Config { include, exclude }: Config) -> Self {
-        Self { filter: Filter::new(include, exclude), counter: Counter::default() }
+        Self { filter: Filter::new(include, exclude), own: None }
     }
 }
 
 impl Collector for Network {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
-        // Connections are in other files, which may be read where the interfaces may not.
+        // The firewall's table is in other files, which may be read where the interfaces may not.
         let (net, interfaces) = interfaces(host, out).unwrap_or_else(|e| {
             out.problems.push(e);
             (PLACES[0], Vec::new())
@@ -127,10 +105,8 @@ impl Collector for Network {
                 push(interface, out);
             }
         }
-        let own = host.is_own(&format!("{net}/dev"), "proc/self/net/dev");
-        if out.wants(&CONNECTIONS) {
-            out.part(|out| self.connections(host, net, own, out));
-        }
+        let is_own = || host.is_own(&format!("{net}/dev"), "proc/self/net/dev");
+        let own = if interfaces.is_empty() { is_own() } else { *self.own.get_or_insert_with(is_own) };
         // These files tell of the reader's network namespace, whichever root they are read under.
         if own || host.is_recorded() {
             out.part(|out| conntrack(host, out));
@@ -144,22 +120,6 @@ impl Collector for Network {
     /// Two directions of 1,024 interfaces; bridges and tunnels of a container host are some hundreds.
     fn ceiling(&self) -> usize {
         2048
-    }
-}
-
-impl Network {
-    fn connections(&mut self, host: &Host, net: &str, own: bool, out: &mut Reading) -> Result<(), Error> {
-        let sums = Sums::read(host, net)?;
-        if let Some(udp) = sums.udp {
-            out.push(&CONNECTIONS, vec![(TRANSPORT.name, "udp".into())], udp);
-        }
-        if let Some(states) = self.counter.count(host, net, own, sums)? {
-            for (number, state) in STATES {
-                let attributes = vec![(TRANSPORT.name, "tcp".into()), (STATE.name, state.into())];
-                out.push(&CONNECTIONS, attributes, states.of(number));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -233,7 +193,6 @@ Inter-|   Receive                                                |  Transmit
 veth1a: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0
     lo: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0
 ";
-    const SOCKSTAT: &str = "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 268\nUDP: inuse 3 mem 0\n";
 
     fn read(section: &Section, files: &[(&str, &str)]) -> Reading {
         let mut network = Network::new(section.get().unwrap());
@@ -247,8 +206,6 @@ veth1a: 9 9 9 9 0 0 0 0 9 9 9 9 0 0 0 0
             &[
                 ("proc/1/net/dev", DEV),
                 ("proc/net/dev", "of the reader, not of the host"),
-                ("proc/1/net/sockstat", SOCKSTAT),
-                ("proc/1/net/tcp", "heading\n0: 0100007F:A5B1 00000000:0000 0A 0\n"),
                 ("proc/sys/net/netfilter/nf_conntrack_count", "12\n"),
                 ("proc/sys/net/netfilter/nf_conntrack_max", "262144\n"),
             ],
@@ -264,28 +221,15 @@ system.network.packet.dropped{network.interface.name=lo,network.io.direction=rec
 system.network.packet.dropped{network.interface.name=lo,network.io.direction=transmit} 8
 system.network.errors{network.interface.name=lo,network.io.direction=receive} 3
 system.network.errors{network.interface.name=lo,network.io.direction=transmit} 7
-system.network.connection.count{network.transport=udp} 3
-system.network.connection.count{network.transport=tcp,network.connection.state=closed} 0";
-        assert_eq!(found[..10].join("\n"), expected);
-        let listen =
-            "system.network.connection.count{network.transport=tcp,network.connection.state=listen} 1";
-        assert!(found.contains(&listen.to_owned()));
-        assert_eq!(
-            found[20..],
-            ["system.network.conntrack.count 12", "system.network.conntrack.limit 262144"]
-        );
+system.network.conntrack.count 12
+system.network.conntrack.limit 262144";
+        assert_eq!(found.join("\n"), expected);
     }
 
     #[test]
-    fn states_are_those_of_the_table() {
-        assert!(STATES.iter().map(|(_, name)| name).eq(STATE.values));
-    }
-
-    #[test]
-    fn a_part_that_is_missing_leaves_the_interfaces() {
+    fn what_is_left_out_is_left_out_and_a_host_without_a_firewall_lacks_nothing() {
         let reading = read(&SPEC.section("{exclude: [lo]}").unwrap(), &[("proc/net/dev", DEV)]);
         assert_eq!(lines(&reading).len(), 8);
-        let problems: Vec<_> = reading.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems, ["proc/net/sockstat: not on this host"]);
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
     }
 }

@@ -13,8 +13,9 @@ use super::arguments::Form;
 use super::facts::{Facts, Owners};
 use super::stat::parse;
 use super::status::Status;
-use super::table::{Process, STAT_BUFFER};
+use super::table::{Age, Process, STAT_BUFFER};
 use super::traffic::Traffic;
+use super::{DESCRIPTORS, DISK_IO, DISK_OPERATIONS, NETWORK_IO, SIGNALS, SWITCHES};
 
 /// `io` has seven lines of at most 45 bytes.
 const IO_BUFFER: usize = 512;
@@ -52,10 +53,32 @@ pub(super) struct Detail {
     pub traffic: Option<Traffic>,
     /// The reading at which `io` was last read.
     reading: u64,
+    /// The reading at which it was last read ahead of `stat`.
+    ahead: u64,
     /// The descriptor of `io`, where that of `stat` is kept.
     kept: Option<File>,
     /// Its directory, once it has been shown, of the first few.
     directory: Option<Directory>,
+}
+
+/// Which of the dearer files are read of who is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub io: bool,
+    pub descriptors: bool,
+    pub traffic: bool,
+    pub status: bool,
+}
+
+impl Wanted {
+    pub(super) fn of(out: &Reading) -> Self {
+        Self {
+            io: out.wants(&DISK_IO) || out.wants(&DISK_OPERATIONS),
+            descriptors: out.wants(&DESCRIPTORS),
+            traffic: out.wants(&NETWORK_IO),
+            status: out.wants(&SWITCHES) || out.wants(&SIGNALS),
+        }
+    }
 }
 
 /// Counts of what could not be read, by reason.
@@ -184,6 +207,7 @@ impl Reader {
             status: None,
             traffic: None,
             reading: 0,
+            ahead: 0,
             kept: None,
             directory: None,
         };
@@ -196,8 +220,16 @@ impl Reader {
         let Some(detail) = process.detail.as_deref() else { return false };
         let told =
             |name| detail.entity.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
-        let directory = detail.directory.as_ref();
-        let owner = directory.map_or_else(|| pids.owner(process.pid), Directory::owner).ok();
+        let owner = match &detail.directory {
+            Some(directory) => directory.owner().ok(),
+            // The young become somebody else; of the others one in sixteen is asked at each reading.
+            None if process.age != Age::Known
+                || (u64::from(process.pid) + self.reading).is_multiple_of(16) =>
+            {
+                pids.owner(process.pid).ok()
+            }
+            None => None,
+        };
         let owner = owner.map(|uid| Text::from(&self.owners.name(uid)));
         if owner.is_some() && owner.as_ref() != told("process.owner") {
             return true;
@@ -218,6 +250,32 @@ impl Reader {
         let was_known = known.is_some();
         detail.directory = known.or_else(|| pids.directory(process.pid).ok());
         was_known
+    }
+
+    /// Reads what is `wanted` of a process that was shown, ahead of its `stat`, which then tells whose it was:
+    /// otherwise `stat` would have to be read a second time, a quarter of the calls where all processes are shown.
+    pub(super) fn read_ahead(
+        &mut self,
+        pids: &Pids,
+        process: &mut Process,
+        wanted: Wanted,
+        elapsed: Option<f64>,
+        refusals: &mut Refusals,
+    ) {
+        if wanted.io {
+            self.read_io(pids, process, elapsed, refusals);
+        }
+        if wanted.descriptors {
+            read_descriptors(pids, process, refusals);
+        }
+        if let Some(detail) = process.detail.as_mut() {
+            detail.ahead = self.reading;
+        }
+    }
+
+    /// Whether [`Reader::read_ahead`] has read the process at this reading.
+    pub(super) fn was_ahead(&self, process: &Process) -> bool {
+        process.detail.as_ref().is_some_and(|detail| detail.ahead == self.reading)
     }
 
     /// Reads `/proc/<pid>/io` and its rate since the last reading, once a reading.

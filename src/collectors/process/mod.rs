@@ -29,7 +29,7 @@ use crate::host::{Error, Host, text};
 use crate::metric::{Attribute, Metric, Reading, ValueType};
 
 use super::{Collector, Spec};
-use detail::{Reader, Refusals, read_descriptors, still_same};
+use detail::{Reader, Refusals, Wanted, read_descriptors, still_same};
 use facts::Facts;
 use group::Groups;
 use matching::{Filter, Rule};
@@ -157,19 +157,23 @@ impl Collector for Processes {
     fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
         let uptime = uptime(host, out);
         let mut pids = self.pids.take().map_or_else(|| Pids::open(host), Ok)?;
-        let scan = self.table.update(&mut pids, out.instant, uptime)?;
+        self.reader.begin();
+        let (wanted, mut refusals) = (Wanted::of(out), Refusals::default());
+        let scan = self.table.update(&mut pids, out.instant, uptime, |pids, process, elapsed| {
+            if process.shown && process.kept.is_none() {
+                self.reader.read_ahead(pids, process, wanted, elapsed, &mut refusals);
+            }
+        })?;
         if scan.forbidden > 0 {
             let path = format!("proc/<pid>/stat (refused: {})", scan.forbidden);
             out.problems.push(Error::Permission { path });
         }
         out.problems.extend(scan.failed);
 
-        self.reader.begin();
         self.groups.begin(out.time, self.last);
         self.classify(&pids);
-        let mut refusals = Refusals::default();
         let mut chosen = self.choose(host, &pids, out, scan.elapsed, &mut refusals);
-        self.read_details(host, &pids, out, &mut chosen, scan.elapsed, &mut refusals);
+        self.read_details(host, &pids, wanted, &mut chosen, scan.elapsed, &mut refusals);
         refusals.tell(out);
 
         let moment = emit::Moment {
@@ -279,35 +283,36 @@ impl Processes {
         &mut self,
         host: &Host,
         pids: &Pids,
-        out: &Reading,
+        wanted: Wanted,
         chosen: &mut [bool],
         elapsed: Option<f64>,
         refusals: &mut Refusals,
     ) {
-        let wants_io = out.wants(&DISK_IO) || out.wants(&DISK_OPERATIONS);
-        let wants_descriptors = out.wants(&DESCRIPTORS);
-        let wants_traffic = out.wants(&NETWORK_IO);
-        let wants_status = out.wants(&SWITCHES) || out.wants(&SIGNALS);
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
             if self.reader.has_changed(pids, process) {
                 process.detail = None;
             }
             self.reader.identify(host, pids, process);
             let known = self.reader.keep_directory(pids, process);
-            if wants_io {
+            if wanted.io {
                 self.reader.read_io(pids, process, elapsed, refusals);
             }
-            let alive = if wants_descriptors { read_descriptors(pids, process, refusals) } else { None };
+            let mut alive = None;
+            if self.reader.was_ahead(process) {
+                alive = Some(true);
+            } else if wanted.descriptors {
+                // By its directory it was asked itself, and not whoever has its pid by now.
+                alive = read_descriptors(pids, process, refusals).filter(|_| known);
+            }
             if let Some(detail) = process.detail.as_mut() {
-                if wants_traffic {
+                if wanted.traffic {
                     detail.traffic = traffic::read(pids, process.pid);
                 }
-                if wants_status {
+                if wanted.status {
                     detail.status = status::read(pids, process.pid, detail.status.take(), refusals);
                 }
             }
-            // By its directory it was asked itself, and not whoever has its pid by now.
-            let alive = alive.filter(|_| known && !wants_traffic && !wants_status);
+            let alive = alive.filter(|_| !wanted.traffic && !wanted.status);
             if !alive.unwrap_or_else(|| still_same(pids, process)) {
                 // It has ended since its `stat` was read: its last usage goes to the remainder.
                 *chosen = false;

@@ -123,8 +123,16 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Reads all processes; `uptime` is that of the host at this moment, in clock ticks.
-    pub(super) fn update(&mut self, proc: &mut Pids, now: Instant, uptime: u64) -> Result<Scan, Error> {
+    /// Reads all processes; `uptime` is that of the host at this moment, in clock ticks. `before` is called for each
+    /// that is known, with the seconds since the last scan, right before its `stat` is read: where that shows the
+    /// process that was known, what was read of its pid in between was its own.
+    pub(super) fn update(
+        &mut self,
+        proc: &mut Pids,
+        now: Instant,
+        uptime: u64,
+        mut before: impl FnMut(&Pids, &mut Process, Option<f64>),
+    ) -> Result<Scan, Error> {
         proc.list(&mut self.pids)?;
         self.readings += 1;
         let elapsed = self.last.map(|(then, _)| now.saturating_duration_since(then).as_secs_f64());
@@ -136,7 +144,10 @@ impl Table {
         let mut room = proc.room();
         for &pid in &self.pids {
             while old.next_if(|process| process.pid < pid).is_some() {}
-            let known = old.next_if(|process| process.pid == pid);
+            let mut known = old.next_if(|process| process.pid == pid);
+            if let Some(process) = &mut known {
+                before(proc, process, scan.elapsed);
+            }
             match read(proc, pid, known.as_ref(), &mut buffer) {
                 Ok(Some((stat, opened))) => {
                     let clock = Clock { since, uptime, elapsed: scan.elapsed };
@@ -264,7 +275,7 @@ mod tests {
 
         fn scan(&mut self, uptime: u64) -> Scan {
             self.3 += std::time::Duration::from_secs(1);
-            self.2.update(&mut self.1, self.3, uptime).unwrap()
+            self.2.update(&mut self.1, self.3, uptime, |_, _, _| ()).unwrap()
         }
 
         fn user(&self, pid: u32) -> Option<u64> {

@@ -76,9 +76,21 @@ pub(super) static FILESYSTEM: Table = Table {
 pub(super) static NETWORK: Table = Table {
     collector: "network",
     name: "classic/network",
-    metrics: &[&RECEIVED, &SENT, &PACKETS_IN, &PACKETS_OUT, &ERRORS_IN, &ERRORS_OUT, &CONNECTIONS],
+    metrics: &[&RECEIVED, &SENT, &PACKETS_IN, &PACKETS_OUT, &ERRORS_IN, &ERRORS_OUT],
     sources: &["system.network.io", "system.network.packet.count", "system.network.errors"],
     tell: network,
+};
+
+pub(super) static SOCKETS: Table = Table {
+    collector: "connections",
+    name: "classic/connections",
+    metrics: &[&CONNECTIONS],
+    sources: &["system.network.connection.count"],
+    tell: |told, out| {
+        for (state, count) in by(told.points("system.network.connection.count"), "network.connection.state") {
+            out.push(&CONNECTIONS, vec![(STATE.name, constant(state).into())], count as u64);
+        }
+    },
 };
 
 fn filesystem(told: &Told<'_>, out: &mut Reading) {
@@ -112,9 +124,6 @@ fn network(told: &Told<'_>, out: &mut Reading) {
     ] {
         told.copy(from, ("network.io.direction", "receive"), received, (label, INTERFACE.name), out);
         told.copy(from, ("network.io.direction", "transmit"), sent, (label, INTERFACE.name), out);
-    }
-    for (state, count) in by(told.points("system.network.connection.count"), "network.connection.state") {
-        out.push(&CONNECTIONS, vec![(STATE.name, constant(state).into())], count as u64);
     }
 }
 

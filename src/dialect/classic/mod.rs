@@ -23,6 +23,7 @@ pub(super) static TABLES: &[&Table] = &[
     &devices::DISK,
     &devices::FILESYSTEM,
     &devices::NETWORK,
+    &devices::SOCKETS,
     &process::PROCESS,
     &agent::AGENT,
 ];

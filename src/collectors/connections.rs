@@ -1,14 +1,94 @@
 //! Sockets by state: TCP by netlink or `/proc/net/tcp`, and their sums from `/proc/net/sockstat`.
+//!
+//! A collector of its own, because of its cost: the kernel counts no sockets by state, so whoever asks has it walk the
+//! whole hash table of connections, which has as many places as the machine has memory (262,144 at 24 GiB), whatever is
+//! in it. That is a quarter of what a scrape of everything costs, so it is done once a minute unless told otherwise.
 
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::config::{self, Setting};
 use crate::host::netlink::{self, TcpStates};
 use crate::host::{Error, Host, ParseError};
+use crate::metric::{Attribute, Metric, Reading};
+
+use super::network::PLACES;
+use super::{Collector, Spec};
+
+const TRANSPORT: Attribute = Attribute::of("network.transport", &["tcp", "udp"]);
+const STATE: Attribute = Attribute::of(
+    "network.connection.state",
+    &[
+        "closed",
+        "close_wait",
+        "closing",
+        "established",
+        "fin_wait_1",
+        "fin_wait_2",
+        "last_ack",
+        "listen",
+        "syn_received",
+        "syn_sent",
+        "time_wait",
+    ],
+);
+
+static CONNECTIONS: Metric = Metric::updown("system.network.connection.count", "{connection}")
+    .about("Sockets: of TCP by state, of UDP (which has no states) in all")
+    .by(&[TRANSPORT, STATE])
+    .from("NETLINK_SOCK_DIAG or /proc/1/net/{tcp,tcp6}; /proc/1/net/{sockstat,sockstat6}");
+
+static SETTINGS: &[Setting] = &[Setting::new(
+    "interval",
+    config::Kind::Duration(Duration::ZERO, Duration::from_hours(24)),
+    "1m",
+    "The least time between two readings; those who ask sooner get the last one again. The kernel goes through \
+     its whole table of connections for each, which costs as much as a third of everything else.",
+)];
+
+pub(super) static SPEC: Spec = Spec {
+    name: "connections",
+    about: "Sockets by state",
+    metrics: &[&CONNECTIONS],
+    settings: SETTINGS,
+    build: |_, _| Ok(Box::new(Connections::default())),
+};
+
+/// The collector.
+#[derive(Debug, Default)]
+struct Connections(Counter);
+
+impl Collector for Connections {
+    fn collect(&mut self, host: &Host, out: &mut Reading) -> Result<(), Error> {
+        if !out.wants(&CONNECTIONS) {
+            return Ok(());
+        }
+        let [first, second] = PLACES;
+        let read = |net| Sums::read(host, net).map(|sums| (net, sums));
+        let (net, sums) = read(first).or_else(|e| read(second).map_err(|_: Error| e))?;
+        if let Some(udp) = sums.udp {
+            out.push(&CONNECTIONS, vec![(TRANSPORT.name, "udp".into())], udp);
+        }
+        let own = host.is_own(&format!("{net}/sockstat"), "proc/self/net/sockstat");
+        out.part(|out| {
+            if let Some(states) = self.0.count(host, net, own, sums)? {
+                for (number, state) in STATES {
+                    let attributes = vec![(TRANSPORT.name, "tcp".into()), (STATE.name, state.into())];
+                    out.push(&CONNECTIONS, attributes, states.of(number));
+                }
+            }
+            Ok(())
+        });
+        if out.is_empty() && !out.problems.is_empty() {
+            return Err(out.problems.remove(0));
+        }
+        Ok(())
+    }
+}
 
 /// The states of `network.connection.state` by the kernel's number (`include/net/tcp_states.h`). Number 12
 /// is a request on its way to `syn_received`, which netlink and `/proc/net/tcp` show as 3.
-pub(super) const STATES: [(u8, &str); 11] = [
+const STATES: [(u8, &str); 11] = [
     (7, "closed"),
     (8, "close_wait"),
     (11, "closing"),
@@ -39,18 +119,18 @@ const REST: u32 = 20;
 
 /// Sums of `/proc/net/sockstat` and `/proc/net/sockstat6`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Sums {
+struct Sums {
     /// TCP sockets but for those in `time_wait`.
     tcp: u64,
     /// TCP sockets in `time_wait`.
     time_wait: u64,
     /// UDP sockets, where they are told.
-    pub(super) udp: Option<u64>,
+    udp: Option<u64>,
 }
 
 impl Sums {
     /// Reads them of the network namespace whose files are in `net`.
-    pub(super) fn read(host: &Host, net: &str) -> Result<Self, Error> {
+    fn read(host: &Host, net: &str) -> Result<Self, Error> {
         let four = host.parse(&format!("{net}/sockstat"), parse)?;
         let six = match host.parse(&format!("{net}/sockstat6"), parse) {
             // A kernel without IPv6.
@@ -65,14 +145,14 @@ impl Sums {
 
 /// Counts TCP sockets by state, within bounds.
 #[derive(Debug, Default)]
-pub(super) struct Counter {
+struct Counter {
     not_before: Option<Instant>,
 }
 
 impl Counter {
     /// The states of the network namespace whose files are in `net`, which may be the agent's `own`; none
     /// where it is too early to count again.
-    pub(super) fn count(
+    fn count(
         &mut self,
         host: &Host,
         net: &str,
@@ -145,7 +225,7 @@ fn parse(text: &str) -> Result<Sums, ParseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture;
+    use super::super::fixture;
     use super::*;
     use proptest::prelude::*;
 
@@ -170,6 +250,35 @@ FRAG: inuse 0 memory 0
   sl  local_address                         remote_address                        st tx_queue rx_queue
    0: 00000000000000000000000001000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000
 ";
+
+    #[test]
+    fn sockets_are_told_of_the_first_process_s_namespace() {
+        let files = [
+            ("proc/1/net/sockstat", "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 268\nUDP: inuse 3 mem 0\n"),
+            ("proc/1/net/tcp", "heading\n0: 0100007F:A5B1 00000000:0000 0A 0\n"),
+            ("proc/net/sockstat", "of the reader, not of the host"),
+        ];
+        let reading = fixture::read(&SPEC, &mut Connections::default(), &files);
+        let found = fixture::lines(&reading);
+        assert!(reading.problems.is_empty() && found.len() == 12, "{found:?} {:?}", reading.problems);
+        assert_eq!(found[0], "system.network.connection.count{network.transport=udp} 3");
+        let of = |state| format!("network.transport=tcp,network.connection.state={state}");
+        assert_eq!(found[1], format!("system.network.connection.count{{{}}} 0", of("closed")));
+        assert!(found.contains(&format!("system.network.connection.count{{{}}} 1", of("listen"))));
+    }
+
+    #[test]
+    fn the_sums_are_told_where_the_states_are_not() {
+        let reading = fixture::read(&SPEC, &mut Connections::default(), &[("proc/net/sockstat", SOCKSTAT)]);
+        assert_eq!(fixture::lines(&reading), ["system.network.connection.count{network.transport=udp} 3"]);
+        let problems: Vec<_> = reading.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, ["proc/net/tcp: not on this host"]);
+    }
+
+    #[test]
+    fn states_are_those_of_the_table() {
+        assert!(STATES.iter().map(|(_, name)| name).eq(STATE.values));
+    }
 
     #[test]
     fn sums_are_of_both_families() {
