@@ -20,7 +20,7 @@ fn a_manager_is_told_of_ready_reloading_stopping_and_signs_of_life() {
     // Without WATCHDOG_PID the watchdog is meant for whoever has the variables.
     let mut agent = world.start(&[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", "1000000")]);
     let ready = told(&socket);
-    assert!(ready.starts_with("READY=1\nSTATUS=12 collectors; serves /metrics"), "{ready}");
+    assert!(ready.starts_with("READY=1\nSTATUS=13 collectors; serves /metrics"), "{ready}");
     // Nobody scrapes, and still the host is read for it.
     let began = Instant::now();
     (0..4).for_each(|_| assert_eq!(told(&socket), "WATCHDOG=1\n"));

@@ -97,31 +97,32 @@ pub(super) fn collectors(live: &mut Live, states: &[(&Spec, State)], counts: &Co
          <th class=more>Errors so far</th>\n<tbody>\n",
     )?;
     let mut kinds = Vec::new();
-    for (spec, state) in states {
+    for (place, (spec, state)) in states.iter().enumerate() {
         let (class, words) = state.shown();
         let name = spec.name;
-        let key = |what: &str| format!("c.{name}.{what}");
+        // Short, because the whole page has a limit.
+        let key = |what: char| format!("c{place}{what}");
         let about = Text(spec.about);
         write!(live, "<tr><th title=\"{about}\">{name}<td>")?;
         let class = format!("state {class}");
-        live.element("span", &key("state"), "", &[("class", &class)], Some(&words))?;
+        live.element("span", &key('s'), "", &[("class", &class)], Some(&words))?;
         let ran = counts.collectors.get(name);
         let off = "switched off by the configuration";
         let problem = match (state, ran) {
             (State::Off, _) => off,
             (_, ran) => ran.and_then(|ran| ran.problem.as_deref()).unwrap_or_default(),
         };
-        live.text("code", &key("problem"), "", problem)?;
+        live.text("code", &key('w'), "", problem)?;
         let known = |text: Option<String>| text.unwrap_or_default();
-        live.text("td", &key("points"), "class=n", known(ran.map(|ran| ran.points.to_string())))?;
-        live.text("td", &key("took"), "class=n", known(ran.map(|ran| span(ran.duration))))?;
+        live.text("td", &key('n'), "class=n", known(ran.map(|ran| ran.points.to_string())))?;
+        live.text("td", &key('t'), "class=n", known(ran.map(|ran| span(ran.duration))))?;
         let success = ran.map(|ran| ran.last_success.map_or_else(|| "never".to_owned(), ago));
-        live.text("td", &key("success"), "class=\"n more\"", known(success))?;
+        live.text("td", &key('l'), "class=\"n more\"", known(success))?;
         let errors = ran.map(|ran| {
             let errors: Vec<String> = ran.errors.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
             errors.join(", ")
         });
-        live.text("td", &key("errors"), "class=more", known(errors))?;
+        live.text("td", &key('e'), "class=more", known(errors))?;
         kinds.extend(ran.iter().flat_map(|ran| ran.errors.keys().copied()));
     }
     live.write_str("</table></div>\n")?;
@@ -259,7 +260,7 @@ pub(super) fn resource(live: &mut Live, site: &Site) -> fmt::Result {
     table(live, "The resource")?;
     for (name, value) in site.resource.iter() {
         let (name, value) = (Text(name), Text(value));
-        writeln!(live, "<tr><th class=key><code>{name}</code></th><td><code>{value}</code></td></tr>")?;
+        writeln!(live, "<tr><th class=key><code>{name}</code><td><code>{value}</code>")?;
     }
     live.write_str("</table></div>\n")
 }
