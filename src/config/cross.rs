@@ -23,20 +23,18 @@ const DEFAULT_HTTP: &str = "http://localhost:4318";
 /// Where metrics are posted to, below an endpoint for all signals.
 const PATH: &str = "/v1/metrics";
 
-/// The defaults that follow from what was said.
-pub(super) fn derived(said: &Value) -> Layer {
-    let mut layer = Layer::default();
+/// The defaults that follow from what was said, beside the others.
+pub(super) fn derive(said: &Value, defaults: &mut Layer) {
     let has_endpoint = get(said, &OTLP_ENDPOINT).is_some();
     match get(said, &OTLP_ENABLED).map(|value| &value.kind) {
-        None if has_endpoint => layer.set(&OTLP_ENABLED, "default, as there is an endpoint", true.into()),
-        None => layer.set(&OTLP_ENABLED, "default, as there is no endpoint", false.into()),
+        None if has_endpoint => defaults.set(&OTLP_ENABLED, "default, as there is an endpoint", true.into()),
+        None => defaults.set(&OTLP_ENABLED, "default, as there is no endpoint", false.into()),
         Some(ValueKind::Boolean(true)) if !has_endpoint => {
             let endpoint = if is_http(said) { DEFAULT_HTTP } else { DEFAULT_GRPC };
-            layer.set(&OTLP_ENDPOINT, "default of the OpenTelemetry specification", endpoint.into());
+            defaults.set(&OTLP_ENDPOINT, "default of the OpenTelemetry specification", endpoint.into());
         }
         Some(_) => {}
     }
-    layer
 }
 
 /// Checks what no key alone can say.
@@ -103,8 +101,15 @@ pub(super) fn twice(tree: &Value, collectors: &[CollectorSchema]) -> Vec<Problem
     let is_on =
         |path: &[&str]| get(tree, path).filter(|value| matches!(value.kind, ValueKind::Boolean(true)));
     let of = |collector: &CollectorSchema| -> Vec<&str> {
-        let metrics = collector.metrics.iter().map(|(metric, _)| *metric);
-        metrics.filter(|metric| is_on(&[COLLECTORS, collector.name, METRICS, metric]).is_some()).collect()
+        let Some(ValueKind::Table(switches)) =
+            get(tree, &[COLLECTORS, collector.name, METRICS]).map(|switches| &switches.kind)
+        else {
+            return Vec::new();
+        };
+        let is_on = |metric: &&str| {
+            switches.get(*metric).is_some_and(|value| matches!(value.kind, ValueKind::Boolean(true)))
+        };
+        collector.metrics.iter().map(|(metric, _)| *metric).filter(is_on).collect()
     };
     let on = collectors.iter().filter(|collector| is_on(&[COLLECTORS, collector.name, ENABLED]).is_some());
     let on: Vec<_> = on.map(|collector| (collector, of(collector))).collect();

@@ -14,35 +14,71 @@ pub(super) struct Layer(Map<String, Value>);
 impl Layer {
     /// Says a value.
     pub(super) fn set(&mut self, path: &[&str], origin: &str, kind: ValueKind) {
-        let Some((last, sections)) = path.split_last() else { return };
-        let mut table = &mut self.0;
-        for section in sections {
-            let entry = table.entry((*section).to_owned()).or_insert_with(empty);
-            if !matches!(entry.kind, ValueKind::Table(_)) {
-                *entry = empty();
+        // There are hundreds of defaults, and what has no origin is one.
+        let origin = (origin != DEFAULT).then(|| origin.to_owned());
+        let value = match kind {
+            // Tables are laid over each other field by field, so that only the fields know where they come from.
+            ValueKind::Table(mut fields) => {
+                for field in fields.values_mut() {
+                    *field = Value::new(origin.as_ref(), std::mem::take(&mut field.kind));
+                }
+                section(fields)
             }
-            let ValueKind::Table(inner) = &mut entry.kind else { return };
-            table = inner;
-        }
-        let origin = origin.to_owned();
-        let mut value = Value::new(Some(&origin), kind);
-        if let ValueKind::Table(fields) = &mut value.kind {
-            // `config` merges tables field by field and forgets where the table itself comes from.
-            for field in fields.values_mut() {
-                *field = Value::new(Some(&origin), std::mem::take(&mut field.kind));
-            }
-        }
-        table.insert((*last).to_owned(), value);
+            kind => Value::new(origin.as_ref(), kind),
+        };
+        put(&mut self.0, path, value);
     }
 
     /// The layers as one tree, each over those before it.
     pub(super) fn merge(layers: Vec<Layer>) -> Result<Value, ConfigError> {
         ::config::Config::builder().add_source(layers).build().map(|merged| merged.cache)
     }
+
+    /// This layer with a merged tree over it, as [`Layer::merge`] would lay it. `config` copies a layer once for each
+    /// of its levels, which for all of the defaults was a third of the start.
+    pub(super) fn under(self, said: Value) -> Value {
+        let mut tree = section(self.0);
+        lay(&mut tree, said);
+        tree
+    }
 }
 
-fn empty() -> Value {
-    Value::new(None, Map::<String, Value>::new())
+/// Lays a tree over another.
+fn lay(under: &mut Value, over: Value) {
+    match (&mut under.kind, over) {
+        (ValueKind::Table(below), Value { kind: ValueKind::Table(above), .. }) => {
+            for (key, value) in above {
+                match below.get_mut(&key) {
+                    Some(there) => lay(there, value),
+                    None => _ = below.insert(key, value),
+                }
+            }
+        }
+        (_, over) => *under = over,
+    }
+}
+
+/// Puts a value at a path; what is no section on the way becomes one.
+fn put(table: &mut Map<String, Value>, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [last] => _ = table.insert((*last).to_owned(), value),
+        // Not by `entry`, which wants a copy of the name every time.
+        [name, rest @ ..] => {
+            if let Some(Value { kind: ValueKind::Table(inner), .. }) = table.get_mut(*name) {
+                put(inner, rest, value);
+            } else {
+                let mut inner = Map::new();
+                put(&mut inner, rest, value);
+                table.insert((*name).to_owned(), section(inner));
+            }
+        }
+    }
+}
+
+/// A table as a value. Not by `into`, which would hash every name again.
+fn section(table: Map<String, Value>) -> Value {
+    Value::new(None, ValueKind::Table(table))
 }
 
 /// The value at a path of a tree.
@@ -78,5 +114,56 @@ impl Source for Layer {
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(origin: &str, said: &[(&[&str], ValueKind)]) -> Layer {
+        let mut layer = Layer::default();
+        for (path, kind) in said {
+            layer.set(path, origin, kind.clone());
+        }
+        layer
+    }
+
+    #[test]
+    fn what_lies_under_a_tree_lies_there_as_in_a_merge() {
+        let table = |names: &[&str]| -> ValueKind {
+            names.iter().map(|name| ((*name).to_owned(), 1)).collect::<Map<_, _>>().into()
+        };
+        let list = |items: &[&str]| ValueKind::from(items.to_vec());
+        let under = layer(
+            DEFAULT,
+            &[
+                (&["a", "word"], "x".into()),
+                (&["a", "list"], list(&["x", "y"])),
+                (&["a", "table"], table(&["secs", "nanos"])),
+                (&["a", "below", "dots.in.it"], true.into()),
+                (&["a", "becomes a table"], "x".into()),
+                (&["a", "becomes a word"], table(&["x"])),
+                (&["only here"], table(&[])),
+            ],
+        );
+        let over = layer(
+            "file:1",
+            &[
+                (&["a", "word"], "y".into()),
+                (&["a", "list"], list(&["z"])),
+                (&["a", "table"], table(&["secs", "other"])),
+                (&["a", "below", "dots.in.it"], false.into()),
+                (&["a", "becomes a table"], table(&["x"])),
+                (&["a", "becomes a word"], "x".into()),
+                (&["only there", "word"], "x".into()),
+            ],
+        );
+        let laid = under.clone().under(Layer::merge(vec![over.clone()]).unwrap());
+        assert_eq!(laid, Layer::merge(vec![under, over]).unwrap());
+        let said = |path: &[&str]| get(&laid, path).map(origin);
+        assert_eq!(said(&["a", "table", "secs"]), Some("file:1"));
+        assert_eq!(said(&["a", "table", "nanos"]), Some(DEFAULT));
+        assert_eq!(said(&["only here"]), Some(DEFAULT));
     }
 }

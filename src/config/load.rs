@@ -1,6 +1,10 @@
 //! The layers in their order, from what was said to the typed tree.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use ::config::Value;
 
 use super::environment::{self, Environment};
 use super::known::{self, CollectorSchema, Known};
@@ -32,19 +36,34 @@ pub struct Text<'a> {
 }
 
 /// A configuration, and what is to be told of where it comes from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The typed tree.
     pub config: Config,
     /// The file that was read; none where there is none.
     pub file: Option<PathBuf>,
-    shown: String,
+    collectors: Vec<CollectorSchema>,
+    said: Value,
+    shown: OnceLock<String>,
 }
 
 impl Loaded {
     /// The resolved tree as YAML, each line with the place where its value was said, secrets hidden.
+    ///
+    /// Made when somebody asks: an agent that starts reads nothing of it.
     pub fn show(&self) -> &str {
-        &self.shown
+        self.shown.get_or_init(|| {
+            let known = known::all(&self.collectors);
+            render::resolved(&known, &resolved(defaults(&known).layer, self.said.clone()))
+        })
+    }
+}
+
+/// What was said may be secrets, so only what was made of it is shown.
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, file, .. } = self;
+        f.debug_struct("Loaded").field("config", config).field("file", file).finish_non_exhaustive()
     }
 }
 
@@ -92,21 +111,25 @@ fn layers(
         checked.layer
     };
     let defaults = take(defaults(&known));
-    let said = vec![
+    let said = Layer::merge(vec![
         take(file.map(|file| from_file(file, &known)).unwrap_or_default()),
         take(environment::checked(&known, environment)),
         take(from_command_line(overrides, &known)),
-    ];
-    let derived = cross::derived(&Layer::merge(said.clone())?);
-    let tree = Layer::merge([vec![defaults, derived], said].concat())?;
+    ])?;
+    let tree = resolved(defaults, said.clone());
     problems.extend(cross::check(&tree));
     problems.extend(cross::twice(&tree, collectors));
     Problems::of(problems)?;
-    let shown = render::resolved(&known, &tree);
     let endpoint = cross::endpoint(&tree);
     let mut config: Config = tree.try_deserialize()?;
     config.otlp.endpoint = endpoint;
-    Ok(Loaded { config, file: None, shown })
+    Ok(Loaded { config, file: None, collectors: collectors.to_vec(), said, shown: OnceLock::new() })
+}
+
+/// What was said over the defaults, and over those that follow from it.
+fn resolved(mut defaults: Layer, said: Value) -> Value {
+    cross::derive(&said, &mut defaults);
+    defaults.under(said)
 }
 
 fn defaults(known: &[Known]) -> Checked {
