@@ -5,15 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::known::Known;
+use super::known::{Known, OLDER, OWN};
 use super::leaf::{self, Checked, inside};
 use super::problem::{nearest, shown};
 use super::setting::Kind;
 use super::tables::{LABELS, OTLP_ENABLED, PROMETHEUS_ENABLED};
 use super::value::{self, Bare};
-
-/// What every variable of our own begins with.
-const OWN: &str = "HOSTMETER_";
 
 /// The variables that name the file, the strongest first.
 pub(super) const FILE: [&str; 2] = ["HOSTMETER_CONFIG", "SC_AGENT_CONFIG"];
@@ -60,9 +57,12 @@ impl Environment for BTreeMap<String, String> {
 pub(super) fn checked(known: &[Known], environment: &dyn Environment) -> Checked {
     let mut out = Checked::default();
     lanes(environment, &mut out);
-    for known in known {
+    let mut names = environment.names();
+    names.sort();
+    let variables = variables(known, &names);
+    for (known, variables) in known.iter().zip(&variables) {
         let mut set: Vec<_> =
-            known.variables.iter().filter_map(|name| Some((name, value_of(environment, name)?))).collect();
+            variables.iter().filter_map(|name| Some((name, value_of(environment, name)?))).collect();
         match known.setting.kind {
             // An operator's attributes and those that Kubernetes injects add up; the strongest comes last.
             Kind::Labels => set.reverse(),
@@ -76,8 +76,20 @@ pub(super) fn checked(known: &[Known], environment: &dyn Environment) -> Checked
     if let Some(name) = value_of(environment, SERVICE_NAME) {
         out.layer.set(&inside(&LABELS, "service.name"), &origin(SERVICE_NAME), name.into());
     }
-    unknown(known, environment, &mut out);
+    unknown(&variables, environment, &names, &mut out);
     out
+}
+
+/// The variables of each key that may be among these, the strongest first.
+///
+/// Nearly always nobody sets one of the hundreds that are made of the keys' names, and then they are not made.
+fn variables(known: &[Known], names: &[String]) -> Vec<Vec<String>> {
+    // Upper case or lower, for Windows does not tell them apart.
+    let begins =
+        |name: &str, with: &str| name.get(..with.len()).is_some_and(|name| name.eq_ignore_ascii_case(with));
+    let made = names.iter().any(|name| begins(name, OWN) || begins(name, OLDER));
+    let others = |known: &Known| known.setting.env.iter().map(|name| String::from(*name)).collect();
+    known.iter().map(|known| if made { known.variables() } else { others(known) }).collect()
 }
 
 /// The value of a variable that is set and meant for us.
@@ -125,13 +137,11 @@ fn lanes(environment: &dyn Environment, out: &mut Checked) {
 }
 
 /// A misspelt variable of ours would otherwise be silently without effect.
-fn unknown(known: &[Known], environment: &dyn Environment, out: &mut Checked) {
-    let mut names = environment.names();
-    names.sort();
-    let own = || known.iter().flat_map(|known| &known.variables).map(String::as_str).chain(FILE);
+fn unknown(variables: &[Vec<String>], environment: &dyn Environment, names: &[String], out: &mut Checked) {
+    let own = || variables.iter().flatten().map(String::as_str).chain(FILE);
     for name in names {
         let Some(rest) = name.strip_prefix(OWN) else { continue };
-        if value_of(environment, &name).is_none() || own().any(|known| known == name) {
+        if value_of(environment, name).is_none() || own().any(|known| known == name) {
             continue;
         }
         let meant = nearest(rest, own().filter_map(|known| known.strip_prefix(OWN)));
@@ -139,7 +149,7 @@ fn unknown(known: &[Known], environment: &dyn Environment, out: &mut Checked) {
             || format!("ours are called {OWN}<SECTION>__<KEY>"),
             |meant| format!("did you mean {OWN}{meant}?"),
         );
-        out.problem(&origin(&name), &[], format!("unknown variable; {hint}"));
+        out.problem(&origin(name), &[], format!("unknown variable; {hint}"));
     }
 }
 
@@ -156,7 +166,7 @@ mod tests {
                 Kind::Duration(..) => "1m",
                 _ => known.setting.default,
             };
-            for name in &known.variables {
+            for name in known.variables() {
                 let environment = BTreeMap::from([(name.clone(), default.to_owned())]);
                 let Checked { layer, problems } = checked(std::slice::from_ref(known), &environment);
                 assert_eq!(problems, [], "{name}");
@@ -165,6 +175,18 @@ mod tests {
                 assert_eq!(said, Some(format!("environment variable {name}").as_str()), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn no_variable_is_missed_beside_those_of_the_tables() {
+        let known = known::all(&crate::collectors::schemas());
+        for name in known.iter().flat_map(Known::variables) {
+            let among = variables(&known, &[String::from("PATH"), name.clone()]);
+            assert!(among.iter().flatten().any(|variable| *variable == name), "{name}");
+        }
+        assert!(
+            variables(&known, &[String::from("PATH")]).iter().flatten().all(|name| !name.starts_with(OWN))
+        );
     }
 
     #[test]

@@ -54,9 +54,7 @@ pub fn render_default(collectors: &[CollectorSchema]) -> String {
         let Setting { about, default, .. } = known.setting;
         let key = known.path.last().copied().unwrap_or_default();
         let line = format!("{indent}#{key}: {default}");
-        let is_common =
-            matches!(known.path[..], [COLLECTORS, _, key] if COLLECTOR.iter().any(|s| s.key == key));
-        if is_common || known.path.contains(&METRICS) {
+        if known.is_common() || known.path.contains(&METRICS) {
             return format!("{}\n", line.trim_end());
         }
         let environment = match known.setting.env {
