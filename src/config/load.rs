@@ -135,7 +135,7 @@ fn resolved(mut defaults: Layer, said: Value) -> Value {
 fn defaults(known: &[Known]) -> Checked {
     let mut out = Checked::default();
     for known in known.iter().filter(|known| !known.setting.default.is_empty()) {
-        match yaml::parse(known.setting.default) {
+        match yaml::plain(known.setting.default).map_or_else(|| yaml::parse(known.setting.default), Ok) {
             Ok(node) => leaf::node(known, node.line, &node, &|_| DEFAULT.to_owned(), &mut out),
             Err(fault) => out.problem(DEFAULT, &known.path, fault.message),
         }

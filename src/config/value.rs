@@ -102,11 +102,8 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 fn switch(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    }
+    let is = |other: &str| word.eq_ignore_ascii_case(other);
+    if is("true") { Some(true) } else { is("false").then_some(false) }
 }
 
 /// The word of `Level`, from it or from what Python and OpenTelemetry SDKs call it.
@@ -137,7 +134,7 @@ fn parse_duration(word: &str, bare: Bare) -> Option<Duration> {
 /// attribute.
 fn duration_value(duration: Duration) -> ValueKind {
     let fields = [("secs", duration.as_secs()), ("nanos", u64::from(duration.subsec_nanos()))];
-    Map::from(fields.map(|(name, value)| (name.to_owned(), value))).into()
+    ValueKind::Table(Map::from(fields.map(|(name, value)| (name.to_owned(), value.into()))))
 }
 
 /// Whether a resource attribute of this name can be a label of Prometheus, which knows letters, digits and
