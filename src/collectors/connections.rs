@@ -152,13 +152,7 @@ struct Counter {
 impl Counter {
     /// The states of the network namespace whose files are in `net`, which may be the agent's `own`; none
     /// where it is too early to count again.
-    fn count(
-        &mut self,
-        host: &Host,
-        net: &str,
-        own: bool,
-        sums: Sums,
-    ) -> Result<Option<TcpStates>, Error> {
+    fn count(&mut self, host: &Host, net: &str, own: bool, sums: Sums) -> Result<Option<TcpStates>, Error> {
         let began = Instant::now();
         if self.not_before.is_some_and(|then| began < then) {
             return Ok(None);

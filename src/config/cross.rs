@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ::config::{Value, ValueKind};
 use opentelemetry_otlp::OTEL_EXPORTER_OTLP_METRICS_ENDPOINT;
 
-use super::known::{COLLECTORS, CollectorSchema, METRICS};
+use super::known::{COLLECTORS, CollectorSchema, METRICS, PARTS};
 use super::layer::{Layer, get, origin};
 use super::leaf::inside;
 use super::problem::{Problem, shown};
@@ -34,6 +34,13 @@ pub(super) fn derive(said: &Value, defaults: &mut Layer) {
             defaults.set(&OTLP_ENDPOINT, "default of the OpenTelemetry specification", endpoint.into());
         }
         Some(_) => {}
+    }
+    for (part, whole) in PARTS {
+        let off = get(said, &[COLLECTORS, whole, ENABLED]).is_some_and(|value| value.kind == false.into());
+        let key = [COLLECTORS, part, ENABLED];
+        if off && defaults.says(&key) {
+            defaults.set(&key, &format!("default, as {COLLECTORS}.{whole} is off"), false.into());
+        }
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) const COLLECTORS: &str = "collectors";
 pub(super) const ALIASES: [(&str, &str); 3] =
     [("loadavg", "load"), ("diskstats", "disk"), ("netdev", "network")];
 
+/// A collector of today that was part of another with older agents: where that one is off, it is off by default.
+pub(super) const PARTS: [(&str, &str); 1] = [("connections", "network")];
+
 /// What every variable of our own begins with.
 pub(super) const OWN: &str = "HOSTMETER_";
 

@@ -29,6 +29,12 @@ impl Layer {
         put(&mut self.0, path, value);
     }
 
+    /// Whether there is a value at a path.
+    pub(super) fn says(&self, path: &[&str]) -> bool {
+        path.split_first()
+            .is_some_and(|(first, rest)| self.0.get(*first).and_then(|tree| get(tree, rest)).is_some())
+    }
+
     /// The layers as one tree, each over those before it.
     pub(super) fn merge(layers: Vec<Layer>) -> Result<Value, ConfigError> {
         ::config::Config::builder().add_source(layers).build().map(|merged| merged.cache)

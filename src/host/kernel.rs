@@ -139,12 +139,11 @@ pub(super) fn usage() -> Usage {
 
 fn resident() -> Option<u64> {
     static OWN: OnceLock<File> = OnceLock::new();
-    let own = match OWN.get() {
-        Some(file) => file,
-        None => {
-            let file = open_regular("/proc/self/statm".as_ref()).ok()?;
-            OWN.get_or_init(|| file)
-        }
+    let own = if let Some(file) = OWN.get() {
+        file
+    } else {
+        let file = open_regular("/proc/self/statm".as_ref()).ok()?;
+        OWN.get_or_init(|| file)
     };
     let statm = super::read_all(own, 4096, super::CERTAIN).ok()?;
     let pages: u64 = std::str::from_utf8(&statm).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()?;

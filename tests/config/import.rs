@@ -133,3 +133,17 @@ fn older_names_of_collectors_are_understood_everywhere() {
     assert!(!config.collectors["network"].enabled && !config.collectors["disk"].enabled);
     assert_eq!(config.collectors["load"].interval.as_secs(), 5);
 }
+
+#[test]
+fn who_switched_the_network_off_has_no_sockets_counted_unless_he_says_so() {
+    let on = |file: &'static str, said: &[(&str, &str)]| {
+        let file = Text { name: "f", text: file };
+        let loaded = resolve(&schemas(), Some(file), &environment(said), &[]).unwrap();
+        let shown = loaded.show().contains("false  # default, as collectors.network is off");
+        (loaded.config.collectors["connections"].enabled, shown)
+    };
+    assert_eq!(on("agent: {}", &[]), (true, false));
+    assert_eq!(on("agent: {}", &[("COLLECTOR_NETWORK_ENABLED", "false")]), (false, true));
+    assert_eq!(on("collectors: {network: false}", &[]), (false, true));
+    assert_eq!(on("collectors: {network: false, connections: true}", &[]), (true, false));
+}

@@ -63,6 +63,7 @@ pub(super) struct Detail {
 
 /// Which of the dearer files are read of who is shown.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "a switch for each file")]
 pub(super) struct Wanted {
     pub io: bool,
     pub descriptors: bool,

@@ -27,10 +27,7 @@ pub const FILES: &[(&str, &[&str])] = &[
     ("disk", &["proc/diskstats", "sys/block/vda/size"]),
     ("filesystem", &["proc/1/mountinfo", "statfs"]),
     ("network", &["proc/1/net/dev", "proc/sys/net/netfilter/nf_conntrack_count"]),
-    (
-        "connections",
-        &["proc/1/net/sockstat", "proc/1/net/sockstat6", "proc/1/net/tcp", "proc/1/net/tcp6"],
-    ),
+    ("connections", &["proc/1/net/sockstat", "proc/1/net/sockstat6", "proc/1/net/tcp", "proc/1/net/tcp6"]),
     ("system", &["proc/stat", "proc/uptime", "proc/sys/kernel/threads-max", "proc/sys/fs/file-nr"]),
     ("pressure", &["proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io", "proc/pressure/irq"]),
     (
