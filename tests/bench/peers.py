@@ -16,6 +16,7 @@ from install import HERE, Missing, say
 HOSTMETER = "hostmeter"
 TOP = "hostmeter, both roads"
 ALL = "hostmeter all, both roads"
+SOCKETS = "hostmeter, sockets each time"
 NODE = "node_exporter"
 COLLECTOR = "Collector hostmetrics"
 #: So that all processes are shown of any population here.
@@ -67,17 +68,16 @@ def size(*files):
     return sum(Path(file).stat().st_size for file in files)
 
 
-def ours(kind, sizes, **process):
-    """hostmeter; with OTLP where the kind has a receiver."""
+def ours(kind, sizes, **collectors):
+    """hostmeter with settings of its collectors; with OTLP where the kind has a receiver."""
 
     def make(name):
         def command(agent):
             lines = [f"prometheus: {{port: {agent.port}, bind_address: 127.0.0.1}}"]
             if isinstance(agent, BothRoads):
                 lines += [f'otlp: {{endpoint: "http://{agent.receiver.endpoint}", interval: {milliseconds(agent)}}}']
-            if process:
-                settings = ", ".join(f"{key}: {value}" for key, value in process.items())
-                lines += ["collectors:", f"  process: {{{settings}}}"]
+            if collectors:
+                lines += ["collectors:", *(f"  {name}: {settings}" for name, settings in collectors.items())]
             # A file of its own: of one that two agents run from, each would have half in its PSS.
             own = agent.folder / "hostmeter"
             if not own.exists():
@@ -182,7 +182,8 @@ def debian_node_exporter():
 MAKERS = {
     HOSTMETER: ours(Scraped, EVERY),
     TOP: ours(Aligned, (100, 1000)),
-    ALL: ours(Aligned, (1000, 10_000), view="all", ceiling=CEILING),
+    ALL: ours(Aligned, (1000, 10_000), process=f"{{view: all, ceiling: {CEILING}}}"),
+    SOCKETS: ours(Scraped, (100,), connections="{interval: 0s}"),
     NODE: node_exporter(debian_node_exporter, "Debian's prometheus-node-exporter"),
     f"{NODE} {install.NODE_EXPORTER}": node_exporter(install.node_exporter, "Go module", install.NODE_EXPORTER),
     COLLECTOR: collector,
