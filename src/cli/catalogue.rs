@@ -42,10 +42,11 @@ pub fn markdown() -> String {
     for spec in collectors::ALL {
         let _ = writeln!(
             out,
-            "<details>\n<summary><b>{}</b>: {} ({} metrics)</summary>\n",
+            "<details>\n<summary><b>{}</b>: {} ({} metric{})</summary>\n",
             spec.name,
             spec.about,
-            spec.metrics.len()
+            spec.metrics.len(),
+            if spec.metrics.len() == 1 { "" } else { "s" }
         );
         out.push_str("| metric | kind | unit | attributes | default | on `/metrics` |\n");
         out.push_str("|---|---|---|---|---|---|\n");

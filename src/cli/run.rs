@@ -37,8 +37,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let log = Arc::new(log::start(&loaded.config.agent, &stats));
     log::tell_of_panics();
     let agent = Agent::build(&loaded.config, &ProcessEnvironment, stats)?;
-    // Nobody has asked yet; but who asks within a second is answered sooner, and the others get rates at once.
-    agent.measuring.sampler.ask();
     // The threads that read the host run already, and those that speak with the network come.
     let variable = |name: &str| ProcessEnvironment.get(name);
     let kept = sandbox::files(&loaded.config, loaded.file.as_deref(), variable);
