@@ -92,8 +92,6 @@ impl Measuring {
         let host = Arc::new(host(config)?);
         let sampler = Sampler::start(Arc::clone(&host), sources(config), Arc::clone(&stats))?;
         let sampler = sampler.within(limits(config));
-        // Nobody has asked yet; but who asks within a second is answered sooner, and the others get rates at once.
-        sampler.ask();
         Ok(Self::with(host, sampler, stats, config, environment))
     }
 

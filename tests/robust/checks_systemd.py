@@ -89,7 +89,7 @@ def unit(run):
     answers = dict(line.split("=", 1) for line in (run.directory / "answers").read_text().splitlines() if "=" in line)
     for what, name, promised in (
         ("started, with no Collector there", "started", "active"), ("/-/ready right after the start", "ready", "ready"),
-        ("status", "status", "12 collectors; serves /metrics and pushes OTLP"), ("capabilities", "capabilities", "0" * 16),
+        ("status", "status", "13 collectors; serves /metrics and pushes OTLP"), ("capabilities", "capabilities", "0" * 16),
         ("system calls filtered", "seccomp", "2"), ("systemctl reload", "reload", "0"), ("in use", "reloaded", "1"),
         ("restarts in 9 s of a watchdog of 4 s", "restarts", "0"), ("the same process", "same", "yes"),
         ("with a sampler that hangs", "hung", "watchdog"), ("and afterwards", "again", "active"), ("restarts", "restarted", "1"),

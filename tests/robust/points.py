@@ -11,6 +11,9 @@ SECOND = 1_000_000_000
 # The flag of a point that says that its series has ended.
 NO_RECORDED_VALUE = 1
 
+# What is read once a minute is not gone when nothing comes of it for less; in nanoseconds.
+SELDOM = {"system.network.connection.count": 63 * SECOND}
+
 Point = namedtuple("Point", "time start value ended")
 
 
@@ -82,7 +85,7 @@ class Points:
             if key in self.counters:
                 back += [key for a, b in zip(recorded, recorded[1:]) if b.start == a.start and b.value < a.value]
             before += [key for p in points if p.start > p.time]
-            if not points[-1].ended and points[-1].time < last - gone:
+            if not points[-1].ended and points[-1].time < last - max(gone, SELDOM.get(key[0], 0)):
                 untold.append(key)
         ends = sum(p.ended for _, points in items for p in points)
         label = f"{label}: " if label else ""
