@@ -115,8 +115,12 @@ class BothRoads(Held):
         return len(self.requests) + len(self.receiver.clear())
 
     def wire(self):
-        """Bytes on the wire and points of the last tick."""
-        return sum(request.wire for request in self.requests), sum(request.points() for request in self.requests)
+        """Bytes on the wire and points of the last push."""
+        return sum(request.wire for request in self.pushed()), sum(request.points() for request in self.pushed())
+
+    def pushed(self):
+        """The requests of one push: each is one, and a turn may have two."""
+        return self.requests[-1:]
 
 
 class Aligned(BothRoads):
@@ -143,6 +147,10 @@ class Aligned(BothRoads):
     def tick(self):
         super().tick()
         time.sleep(max(0, self.requests[-1].time + SPACING - time.monotonic()))
+
+    def pushed(self):
+        """Many processes are sent in parts."""
+        return self.requests
 
     def count(self):
         """None, if a second tick came while the page was asked for: a page in it has no reading of its own."""
