@@ -2,7 +2,7 @@
 //!
 //! A collector of its own, because of its cost: the kernel counts no sockets by state, so whoever asks has it walk the
 //! whole hash table of connections, which has as many places as the machine has memory (262,144 at 24 GiB), whatever is
-//! in it. That is a quarter of what a scrape of everything costs, so it is done once a minute unless told otherwise.
+//! in it. That is a third of what a scrape of everything costs, so it is done once a minute unless told otherwise.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ static SETTINGS: &[Setting] = &[Setting::new(
     config::Kind::Duration(Duration::ZERO, Duration::from_hours(24)),
     "1m",
     "The least time between two readings; those who ask sooner get the last one again. The kernel goes through \
-     its whole table of connections for each, which costs as much as a third of everything else.",
+     its whole table of connections for each, which costs half as much as all other collectors together.",
 )];
 
 pub(super) static SPEC: Spec = Spec {

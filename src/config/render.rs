@@ -54,7 +54,9 @@ pub fn render_default(collectors: &[CollectorSchema]) -> String {
         let Setting { about, default, .. } = known.setting;
         let key = known.path.last().copied().unwrap_or_default();
         let line = format!("{indent}#{key}: {default}");
-        if known.is_common() || known.path.contains(&METRICS) {
+        // What every collector has is told once, unless this one has another default and says why.
+        let told = COLLECTOR.iter().any(|common| common.about == about);
+        if known.is_common() && told || known.path.contains(&METRICS) {
             return format!("{}\n", line.trim_end());
         }
         let environment = match known.setting.env {
