@@ -1,7 +1,6 @@
 """The processes that are there to be read: population.c, for the time of a `with`."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time

@@ -1,6 +1,5 @@
 """Bad input: each with its exit code and a message that says what to do."""
 
-import os
 import re
 import socket
 from dataclasses import dataclass, field

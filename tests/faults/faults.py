@@ -81,6 +81,7 @@ def drive(options):
         for alone in (False, True):
             all_figures += together([row for row in rows if row.alone == alone], 1 if alone else options.at_once,
                                     directory, options)
+        all_figures = [figure for row in rows for figure in judged(row, all_figures, directory, options)]
     finally:
         if options.keep:
             print(f"# kept: {directory}", file=sys.stderr)
@@ -110,6 +111,17 @@ def together(rows, at_once, directory, options):
     return figures
 
 
+def judged(row, all_figures, directory, options):
+    """The row's figures; of a second run with nothing beside it, where only a slow machine can be what was wrong with
+    the first. What was lost once is lost, and is not asked again."""
+    figures = [figure for figure in all_figures if figure["row"] == row.id]
+    bad = [figure for figure in figures if not figure["good"]]
+    if not bad or not all(figure.get("pace") for figure in bad):
+        return figures
+    print(f"# {row.id} again, by itself: it failed by the clock alone")
+    return together([row], 1, directory, options)
+
+
 def seconds(row, options):
     return row.long_seconds if options.long else row.seconds
 
@@ -117,6 +129,7 @@ def seconds(row, options):
 def one(row, directory, options, running):
     """Runs a row to its end, or to the end of its time."""
     own, begun = directory / row.id, time.monotonic()
+    shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     argv = [*WORLD, sys.executable, "-B", options.program, "--row", row.id, "--directory", own]
     with (own / "row.log").open("wb") as log:

@@ -2,14 +2,15 @@
 //! batches at once.
 //!
 //! ```text
-//! fault-queue write DIRECTORY MOST FIRST   appends and settles at random until it is killed
-//! fault-queue drain DIRECTORY MOST         settles everything
-//! fault-queue fill DIRECTORY COUNT BYTES   appends COUNT requests of about BYTES bytes
+//! fault-queue write DIRECTORY MOST FIRST SETTLES   appends and settles at random until it is killed
+//! fault-queue drain DIRECTORY MOST                 settles everything
+//! fault-queue fill DIRECTORY COUNT BYTES           appends COUNT requests of about BYTES bytes
 //! ```
 //!
-//! Each batch of `write` holds one point and its number, from FIRST on. Each line is printed at once:
-//! `open MICROSECONDS TAKEN GONE WAITING LOST`, `begin N` before it is appended, `in N` after; `out N` when it is
-//! handed out, `settled N`, and `dropped N` with how many were for want of room.
+//! Each batch of `write` holds one point and its number, from FIRST on; it appends up to three, settles up to SETTLES,
+//! and so on. Each line is printed at once: `open MICROSECONDS TAKEN GONE WAITING LOST`, `begin N` before it is
+//! appended, `in N` after; `out N` when it is handed out, `settled N`, and `dropped N` with how many were for want of
+//! room.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -32,7 +33,9 @@ fn main() -> io::Result<()> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().map_err(io::Error::other);
     match words[..] {
-        ["write", directory, most, first] => write(&mut open(directory, number(most)?)?, number(first)?),
+        ["write", directory, most, first, settles] => {
+            write(&mut open(directory, number(most)?)?, number(first)?, number(settles)?)
+        }
         ["drain", directory, most] => drain(&mut open(directory, number(most)?)?),
         ["fill", directory, count, bytes] => {
             fill(&mut open(directory, 1 << 40)?, number(count)?, number(bytes)?)
@@ -64,7 +67,7 @@ fn say(line: &str) -> io::Result<()> {
     io::stdout().write_all(format!("{line}\n").as_bytes())
 }
 
-fn write(queue: &mut Queue, mut next: u64) -> io::Result<()> {
+fn write(queue: &mut Queue, mut next: u64, settles: u64) -> io::Result<()> {
     let mut random = fastrand::Rng::new();
     loop {
         let group = next..next + random.u64(1..4);
@@ -87,7 +90,7 @@ fn write(queue: &mut Queue, mut next: u64) -> io::Result<()> {
         if dropped > 0 {
             say(&format!("dropped {dropped}"))?;
         }
-        for _ in 0..random.u64(0..5) {
+        for _ in 0..random.u64(0..=settles) {
             settle(queue)?;
         }
     }

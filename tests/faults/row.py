@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROWS = {}
+STOPS_WITHIN = 5.5
+# Of figures that are judged by a clock.
+CLOCKS = (" s", " ms")
 
 
 @dataclass(frozen=True)
@@ -48,19 +51,31 @@ class Run:
         self.long = long
         self.figures = []
 
-    def figure(self, what, promised, measured, good):
-        self.figures.append({"what": what, "promised": promised, "measured": measured, "good": bool(good)})
+    def figure(self, what, promised, measured, good, pace=False):
+        """With `pace`, a slow machine can be what is wrong with one that is not good, so that it is worth a second
+        look without other rows beside it; a lost point never is."""
+        self.figures.append({"what": what, "promised": promised, "measured": measured, "good": bool(good),
+                             "pace": bool(pace)})
 
     def same(self, what, promised, measured):
         self.figure(what, str(promised), str(measured), promised == measured)
 
-    def at_most(self, what, promised, measured, unit=""):
+    def at_most(self, what, promised, measured, unit="", pace=False):
         """A number that must not be above what is promised; none was measured where it is None."""
         shown = "nothing measured" if measured is None else f"{_short(measured)}{unit}"
-        self.figure(what, f"<= {_short(promised)}{unit}", shown, measured is not None and measured <= promised)
+        self.figure(what, f"<= {_short(promised)}{unit}", shown, measured is not None and measured <= promised,
+                    pace or unit in CLOCKS)
 
     def at_least(self, what, promised, measured, unit=""):
         self.figure(what, f">= {_short(promised)}{unit}", f"{_short(measured)}{unit}", measured >= promised)
+
+    def ends(self, agent, label=""):
+        """Ends the agent; whatever was done to it, it ends well."""
+        code, took = agent.stop()
+        panicked = "panicked" in agent.log()
+        well = code == 0 and not panicked
+        self.figure(f"SIGTERM{label}", f"exit 0 within {STOPS_WITHIN} s, never a panic",
+                    f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""), well and took <= STOPS_WITHIN, pace=well)
 
     def write(self, path):
         Path(path).write_text(json.dumps(self.figures))

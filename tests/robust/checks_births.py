@@ -8,7 +8,7 @@ from pathlib import Path
 import host
 from clients import Scrapes
 from components import Agent
-from machine import FRESH, finish, resident, sleepers
+from machine import FRESH, resident, sleepers
 from oracle import lateness
 from points import Points
 from receiver import Receiver
@@ -39,7 +39,7 @@ def many(run):
         run.at_most("processes that /proc has more or less", 30,
                     abs(found.sum("system_process_count") - len(host.pids())))
         run.at_most("resident", 64.0, resident(agent) / MIB, " MiB")
-        finish(run, agent)
+        run.ends(agent)
 
 
 @row("H03", "5,000 forks a second, for 15 s (60 s by --long)", seconds=60, long_seconds=120, alone=True)
@@ -63,7 +63,7 @@ def storm(run):
         run.at_most("ticks miss their place, p99", 200.0, lateness(storm_ticks, 1)[0], " ms")
         run.figure("ticks", f">= {seconds - 1}", str(len(storm_ticks)), len(storm_ticks) >= seconds - 1)
         scrapes.told(run, "meanwhile", 1.0)
-        finish(run, agent)
+        run.ends(agent)
         arrived.told(run)
 
 
@@ -106,7 +106,7 @@ def reused(run):
             child.kill()
             child.wait()
         time.sleep(2)
-        finish(run, agent)
+        run.ends(agent)
     of_pid = arrived.of("process.cpu.time", process_pid=pid, cpu_mode="user")
     starts = {points[0].start for points in of_pid.values()}
     run.at_least("sequences, each with its own start", 3, len(starts))
@@ -153,4 +153,4 @@ def exec_again(run):
         child.wait()
         run.same("names that were not those of the cycle, of 8", 0, late)
         run.same("arguments that were not those of the cycle, of 8", 0, stale)
-        finish(run, agent)
+        run.ends(agent)

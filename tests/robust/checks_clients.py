@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from clients import (
-    HALF, AtOnce, Scrapes, exchange, finish, many_descriptors, opened, request, send_all, still_open,
+    HALF, AtOnce, Scrapes, exchange, many_descriptors, opened, request, send_all, still_open,
 )
 from components import Agent, get
 from mounts import mounted
@@ -31,7 +31,7 @@ def slowloris(run):
                 send_all(clients, b"a")
             run.at_most("open after 7 s", 0, len(still_open(clients)))
         scrapes.told(run, "meanwhile", 1.0)
-        finish(run, agent)
+        run.ends(agent)
 
 
 @row("E02", "200 clients that never read their answer", seconds=90)
@@ -54,7 +54,7 @@ def silent_readers(run):
         # A second after the last has begun not to read, the first of them makes room.
         run.at_most("scrapes meanwhile that were refused", 15, len(scrapes.failed))
         run.at_least("scrapes meanwhile", 60, len(scrapes.took))
-        finish(run, agent)
+        run.ends(agent)
 
 
 def served(port):
@@ -80,7 +80,7 @@ def at_once(run):
         run.same("neither served nor told to come again", 0, 200 - len(pages) - len(refused))
         run.at_most("pages made for them", 2, len({body for _, body in pages}))
         run.at_most("the longest 503", 50.0, max((took * 1000 for took, _ in refused), default=0.0), " ms")
-        finish(run, agent)
+        run.ends(agent)
 
 
 @row("E04", "a scrape timeout of 0.3 s, and a mount that hangs", seconds=60)
@@ -106,7 +106,7 @@ def impatient(run):
         run.same("status", [200], sorted(statuses))
         run.at_most("the longest answer", 300.0, max(took), " ms")
         run.at_least("least share of the metrics of a page without a fault", 80.0, min(share), " %")
-        finish(run, agent)
+        run.ends(agent)
 
 
 def malformed():
@@ -150,7 +150,7 @@ def nonsense(run):
         run.same("lines of the page with something of a request", 0, page.count(MARK))
         run.same("lines of the log with something of a request", 0, agent.log().lower().count(MARK))
         scrapes.told(run, "meanwhile", 1.0)
-        finish(run, agent)
+        run.ends(agent)
 
 
 def handshake(port):

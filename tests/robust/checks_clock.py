@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from components import Agent, free_port
-from machine import cgroup, finish, into
+from machine import cgroup, into
 from points import Points
 from receiver import Receiver
 from report import wait_for
@@ -49,7 +49,7 @@ def frozen(run):
         time.sleep(9.5)
         for what, (agent, arrived) in agents.items():
             after_thaw(run, what, arrived.ticks(), thawed, seconds)
-            finish(run, agent)
+            run.ends(agent)
             arrived.told(run, what, gone=10**18)
 
 
@@ -105,7 +105,7 @@ def scene(run, clock, name, arrived):
     with pushing(run, name, INTERVAL, **clock.env).start() as agent:
         time.sleep(2.2)
         yield agent
-        finish(run, agent)
+        run.ends(agent)
     arrived.told(run, name, gone=10**19)
 
 

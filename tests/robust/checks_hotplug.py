@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components import Agent
-from machine import Repeated, finish
+from machine import Repeated
 from points import Points
 from receiver import Receiver
 from row import row
@@ -121,7 +121,7 @@ def plugged(run):
                 plug.away()
             # Who is gone is told by the next tick.
             time.sleep(3.5)
-            finish(run, agent)
+            run.ends(agent)
     finally:
         for _, plug, _ in plugs:
             plug.away()

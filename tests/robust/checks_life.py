@@ -18,9 +18,8 @@ from oracle import Arrived, judge
 from peers import Peer
 from receiver import Receiver
 from report import wait_for
-from row import row
+from row import STOPS_WITHIN, row
 
-STOPS_WITHIN = 5.5
 MANNERS = {"silent": peers.silent, "mute": peers.mute, "headers only": peers.headers_only, "refused": None}
 LAST_RELOAD = "hostmeter_config_last_reload_successful_ratio"
 
@@ -83,8 +82,7 @@ def bare(run):
         queue = [line for line in agent.log().splitlines() if "queue" in line and "WARN" in line]
         run.same("says once what it may not read", 1, len(said))
         run.same("says once that the queue is in memory", 1, len(queue))
-        code, took = agent.stop()
-        run.figure("SIGTERM", "exit 0 within 5.5 s", f"exit {code}, {took:.1f} s", code == 0 and took <= STOPS_WITHIN)
+        run.ends(agent)
 
 
 @row("S04", "the shipped unit, as systemd sees it", seconds=30)
@@ -130,7 +128,7 @@ def unread(run):
             lines += 1
         config(run.directory, port, "")
         page = subject.page_text()
-        code, took = subject.stop()
+        run.ends(subject)
     verdict = judge(arrived.all(), 1)
     run.at_most(f"ticks lost of {verdict.ticks}", 0, verdict.lost)
     run.at_most("ticks miss their place, p99", 250, verdict.late, " ms")
@@ -140,7 +138,6 @@ def unread(run):
     run.at_least(f"of {lines} lines, left out because nobody reads", lines // 2, int(dropped[1]))
     run.at_least("left out because they were said before", 100, int(repeated[1]))
     run.at_most("the slowest answer meanwhile", 1.0, slowest, " s")
-    run.figure("SIGTERM", "exit 0 within 5.5 s", f"exit {code}, {took:.1f} s", code == 0 and took <= STOPS_WITHIN)
     select.select([reader], [], [], 0)
 
 
@@ -182,7 +179,7 @@ collectors:
         time.sleep(2)
         # The same words again and again are held back after five lines.
         run.same("lines on the ten that were refused", 5, subject.log().count("stays as it was"))
-        code, took = subject.stop()
+        run.ends(subject)
     requests = arrived.all()
     unique = {r.digest: r for r in requests}
     verdict = judge(requests, 1)
@@ -195,9 +192,6 @@ collectors:
     run.at_most("out of order", 0, verdict.disorder)
     run.at_most(f"counters that went back under one start, of {sequences.series} series", 0, len(sequences.fallen))
     run.at_most("times that did not grow", 0, len(sequences.stood))
-    panicked = "panicked" in subject.log()
-    run.figure("SIGTERM", "exit 0 within 5.5 s, never a panic", f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""),
-               code == 0 and took <= STOPS_WITHIN and not panicked)
 
 
 def post(port, path):

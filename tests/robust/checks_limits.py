@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from checks_inside import inside
 from clients import Scrapes, many_descriptors
 from components import Agent, free_port
-from machine import FRESH, cgroup, cpu_seconds, descriptors, finish, into, private, resident, sleepers, slope, threads
+from machine import FRESH, cgroup, cpu_seconds, descriptors, into, private, resident, sleepers, slope, threads
 from oracle import lateness
 from points import Points
 from receiver import Receiver
@@ -67,7 +67,7 @@ def few_descriptors(run):
             down = [labels["hostmeter_collector"] for labels, value in
                     found.samples["hostmeter_collector_up_ratio"] if value != 1]
             run.same(f"{count} descriptors: collectors down after that", [], down)
-        finish(run, agent)
+        run.ends(agent)
     arrived.told(run)
 
 
@@ -91,7 +91,7 @@ def little_memory(run):
             run.at_most("resident", 64.0, resident(agent) / MIB, " MiB")
             peak = int((own / "memory.max_usage_in_bytes").read_text()) / MIB
             run.figure("the cgroup's peak, with the kernel's memory and cache", "told", f"{peak:.1f} MiB", True)
-            finish(run, agent)
+            run.ends(agent)
 
 
 @row("H16", "5 % of a CPU, and two cores that are busy", seconds=90, long_only=True, alone=True)
@@ -107,7 +107,7 @@ def little_cpu(run):
         run.at_most("ticks miss their place, p99", 500.0, late, " ms")
         run.figure("the worst", "told", f"{worst:.0f} ms", True)
         run.at_least("ticks", seconds - 3, len(arrived.ticks()))
-        finish(run, agent)
+        run.ends(agent)
     arrived.told(run)
 
 
@@ -136,4 +136,4 @@ def soak(run):
         run.at_most("descriptors: the most and the least differ by", 2, max(files) - min(files))
         run.at_most("threads: the most and the least differ by", 2, max(tasks) - min(tasks))
         run.at_most("threads", 16, max(tasks))
-        finish(run, agent)
+        run.ends(agent)

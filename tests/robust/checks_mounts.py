@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from clients import Scrapes
 from components import Agent, REPO
-from machine import FRESH, finish, threads, unpack
+from machine import FRESH, threads, unpack
 from promtext import Page
 from row import row
 
@@ -101,7 +101,7 @@ def hang(run, count):
             cycles += 1
             time.sleep(PAUSE)
         run.at_most(f"{label}: cycles until all are shown again", 2, cycles)
-        finish(run, agent)
+        run.ends(agent)
 
 
 # A file that one collector reads, and what the names of the series begin with that are gone without it.
@@ -173,7 +173,7 @@ def odd_files(run):
             run.at_most(f"{what}: time for each", 10.0, max(0.0, *extra) * 1000, " ms")
             found, _ = timed(agent)
             run.same(f"{what}: series lost when all is good again", 0, len(wanted - found))
-            finish(run, agent)
+            run.ends(agent)
 
 
 def timed(agent):

@@ -7,7 +7,7 @@ import time
 
 from checks_promtool import read_allowed
 from components import Agent, get
-from machine import FRESH, finish
+from machine import FRESH
 from points import Points
 from promtext import Page
 from receiver import Receiver
@@ -79,7 +79,7 @@ def hostile(run):
             root = get(f"http://127.0.0.1:{agent.port}/")[1]
             run.same("control characters on the status page", 0, len(re.findall(r"[\x00-\x09\x0b-\x1f\x7f]", root)))
             wait_for("OTLP", 10, lambda: len(arrived.arrivals) > 2)
-            finish(run, agent)
+            run.ends(agent)
         ours = arrived.of("process.thread.count")
         told = {dict(a).get("process.pid"): dict(a).get("process.executable.name") for a in ours}
         run.same("OTLP: shown by another name", [],

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from clients import Scrapes, exchange, finish, request
+from clients import Scrapes, exchange, request
 from components import Agent
 from row import row
 
@@ -61,7 +61,7 @@ def guessed(run):
         run.at_most(f"medians of {tries}: {known:.1f} and {unknown:.1f} ms, differ by",
                     10.0, abs(known - unknown) / max(known, unknown) * 100, " %")
         flood(run, agent)
-        finish(run, agent)
+        run.ends(agent)
 
 
 def flood(run, agent, seconds=10):

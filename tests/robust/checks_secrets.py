@@ -10,7 +10,7 @@ import time
 import urllib.request
 
 from components import HOSTMETER, environment, free_port
-from life import Sequences, config, configured
+from life import config, configured
 from oracle import Arrived
 from receiver import Receiver
 from report import wait_for

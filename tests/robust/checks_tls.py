@@ -8,8 +8,8 @@ import threading
 import time
 import xml.etree.ElementTree
 
-from clients import connect, exchange, finish, request
-from components import Agent, get
+from clients import connect, exchange, request
+from components import Agent
 from report import wait_for
 from row import row
 from world import certificate
@@ -69,7 +69,7 @@ def scanned(run):
         run.same("insecure renegotiation", 0, insecure.count("0"))
         status, _, body = exchange(agent.port, request())
         run.same("plain HTTP is told what to do", "400, https", f"{status}, {'https' if b'https://' in body else body}")
-        finish(run, agent)
+        run.ends(agent)
 
 
 @row("E07", f"certificates are renewed during {HANDSHAKES} handshakes; a broken one", seconds=150)
@@ -113,7 +113,7 @@ def renewed(run):
         run.at_least("by the first certificate", 1, seen.get("first", 0))
         run.at_least("by the second certificate", 1, seen.get("second", 0))
         broken(run, agent, pairs[renewals % 2], context)
-        finish(run, agent)
+        run.ends(agent)
 
 
 def broken(run, agent, last, context):

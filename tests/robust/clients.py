@@ -124,15 +124,6 @@ def opened(port, count, sent, **how):
             client.close()
 
 
-def finish(run, agent):
-    """Ends the agent; whatever was done to it, it ends well."""
-    code, took = agent.stop()
-    panicked = "panicked" in agent.log()
-    run.figure("SIGTERM", "exit 0 within 5.5 s, never a panic",
-               f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""),
-               code == 0 and took <= 5.5 and not panicked)
-
-
 class AtOnce:
     """Many requests sent one after the other without waiting; what came back of each, and when."""
 

@@ -166,15 +166,3 @@ def unpack(archive, root):
         else:
             content.append(line)
     write()
-
-
-def panicked(agent):
-    return "panicked" in agent.log()
-
-
-def finish(run, agent):
-    """Ends the agent; whatever was done to it, it ends well."""
-    code, took = agent.stop()
-    run.figure("SIGTERM", "exit 0 within 5.5 s, never a panic",
-               f"exit {code}, {took:.1f} s" + (", panics" if panicked(agent) else ""),
-               code == 0 and took <= 5.5 and not panicked(agent))

@@ -30,7 +30,7 @@ DASHBOARD = dashboard(
             number("Answered", "Share of the questions.", "percentunit",
                    f'1 - ({rate("app_worker_errors_total")} or vector(0)) / {rate("app_router_decisions_total")}'),
             number("Orders", "In the last hour.", "short",
-                   f'sum(increase(http_server_request_duration_seconds_count{{job=~"$job", http_route="/api/orders",'
+                   'sum(increase(http_server_request_duration_seconds_count{job=~"$job", http_route="/api/orders",'
                    ' http_response_status_code="201"}[1h]))'),
             number("Tokens", "In the last hour.", "short", f"sum(increase(app_worker_tokens_total{{{S}}}[1h]))"),
         ]),

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import install
-from agent import Agent, Scraped, hold, let_go
+from agent import Agent, hold, let_go
 
 
 class Stepped(Agent):
