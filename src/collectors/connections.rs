@@ -13,7 +13,7 @@ use crate::host::{Error, Host, ParseError};
 use crate::metric::{Attribute, Metric, Reading};
 
 use super::network::PLACES;
-use super::{Collector, Spec};
+use super::{Collector, Spec, Turn};
 
 const TRANSPORT: Attribute = Attribute::of("network.transport", &["tcp", "udp"]);
 const STATE: Attribute = Attribute::of(
@@ -83,6 +83,10 @@ impl Collector for Connections {
             return Err(out.problems.remove(0));
         }
         Ok(())
+    }
+
+    fn turn(&self) -> Turn {
+        Turn::Aside
     }
 }
 

@@ -1,8 +1,8 @@
 //! One cycle: every collector once, each within its deadline.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::collectors::{Collector, Context, Turn};
@@ -13,7 +13,8 @@ use crate::stats::Stats;
 
 use super::governor::{Change, DEAR, Governor, Limits};
 use super::plan::Planned;
-use super::worker::{Done, Failure, Job, Jobs, Worker, pop, run};
+use super::reader::Reader;
+use super::worker::{Done, Failure, Job, Worker, run};
 use super::{COLLECTOR_DEADLINE, CYCLE_DEADLINE, MAX_STUCK, Shared, Source};
 
 /// A collector and what is kept of it between cycles.
@@ -81,12 +82,17 @@ impl Slot {
 /// dozen changes of thread, a fifth of what a scrape costs (measured).
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The places of the readers.
+const MAIN: usize = 0;
+const ASIDE: usize = 1;
+
 /// Drives the cycles, on the sampler's thread.
 pub(super) struct Driver {
     host: Arc<Host>,
     stats: Arc<Stats>,
     slots: Vec<Slot>,
-    worker: Option<Worker>,
+    /// The one that reads, and the one beside it, which is there only while it has something to do.
+    readers: [Reader; 2],
     done: Receiver<Done>,
     tell: Sender<Done>,
     /// Workers that hang.
@@ -102,7 +108,8 @@ impl Driver {
         let (tell, done) = channel();
         let governor = Governor::new(Limits::default());
         let since = Instant::now();
-        Self { host, stats, slots: Vec::new(), worker: None, done, tell, stuck: 0, cycle: 0, governor, since }
+        let (slots, readers) = (Vec::new(), Default::default());
+        Self { host, stats, slots, readers, done, tell, stuck: 0, cycle: 0, governor, since }
     }
 
     /// Takes up another plan; a slot with the id of an old one goes on with its collector.
@@ -128,35 +135,47 @@ impl Driver {
         }
         shared.begin(self.slots.len());
         self.welcome_back();
-        let (mut waiting, last) = self.hand_out(shared);
-        let mut last_progress = began;
-        while !waiting.is_empty() {
-            let deadline = (last_progress + COLLECTOR_DEADLINE).min(began + CYCLE_DEADLINE);
+        let last = self.hand_out(shared);
+        while let Some((late, deadline)) = self.first_deadline() {
+            let deadline = deadline.min(began + CYCLE_DEADLINE);
             match self.done.try_recv() {
                 Ok(done) if done.cycle == self.cycle => {
-                    waiting.jobs.remove(&done.place);
-                    last_progress = Instant::now();
+                    // One that was given up is late, and welcome; its thread hangs no more.
+                    if !self.readers.iter_mut().any(|reader| reader.settled(done.place)) {
+                        self.stuck = self.stuck.saturating_sub(1);
+                    }
                     self.settle(done, shared);
                 }
                 Ok(late) => self.take_back(late),
                 Err(_) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        let out_of_time = began.elapsed() >= CYCLE_DEADLINE;
-                        self.give_up_on_worker(&mut waiting, out_of_time);
-                        last_progress = Instant::now();
+                        self.give_up_on(late, began.elapsed() >= CYCLE_DEADLINE);
                     } else {
                         std::thread::park_timeout(left.min(LOOK));
                     }
                 }
             }
         }
+        self.readers[ASIDE].dismiss();
         for job in last {
             let done = run(&self.host, job);
             self.settle(done, shared);
         }
         shared.finish(began);
         self.govern(shared.lock().limits);
+    }
+
+    /// How many workers hang.
+    #[cfg(test)]
+    pub(super) fn stuck(&self) -> usize {
+        self.stuck
+    }
+
+    /// The reader of which something is awaited first, and by when; none where nothing is.
+    fn first_deadline(&self) -> Option<(usize, Instant)> {
+        let busy = self.readers.iter().enumerate().filter(|(_, reader)| reader.is_busy());
+        busy.map(|(which, reader)| (which, reader.deadline())).min_by_key(|(_, deadline)| *deadline)
     }
 
     /// Makes do with less, or with more again, as the ceilings ask for it.
@@ -198,8 +217,8 @@ impl Driver {
         self.restore(place, late.collector);
     }
 
-    /// Builds the queue of this cycle and gives it to the worker, but for those who tell of the others.
-    fn hand_out(&mut self, shared: &Shared) -> (Waiting, VecDeque<Job>) {
+    /// Gives the readers what they are to do in this cycle; those who tell of the others are returned.
+    fn hand_out(&mut self, shared: &Shared) -> VecDeque<Job> {
         let mut jobs = VecDeque::with_capacity(self.slots.len());
         let start = self.host.boot_time;
         for (place, slot) in self.slots.iter_mut().enumerate() {
@@ -219,53 +238,44 @@ impl Driver {
         }
         jobs.make_contiguous().sort_by_key(|job| job.collector.turn());
         let last = jobs.split_off(jobs.partition_point(|job| job.collector.turn() < Turn::Last));
-        let places = jobs.iter().map(|job| job.place).collect();
-        let mut waiting = Waiting { jobs: places, queue: Arc::new(Mutex::new(jobs)) };
-        self.start_worker(&mut waiting);
-        (waiting, last)
+        let aside = jobs.split_off(jobs.partition_point(|job| job.collector.turn() < Turn::Aside));
+        // What takes long begins first.
+        self.give(ASIDE, aside);
+        self.give(MAIN, jobs);
+        last
     }
 
-    /// Gives the queue to the worker, to a new one where there is none.
-    fn start_worker(&mut self, waiting: &mut Waiting) {
-        if waiting.is_empty() || self.worker.as_ref().is_some_and(|worker| worker.give(&waiting.queue)) {
-            return;
-        }
-        let given = Worker::spawn(Arc::clone(&self.host), self.tell.clone())
-            .map(|worker| worker.give(&waiting.queue).then_some(worker));
-        match given {
-            Ok(worker) => self.worker = worker,
-            Err(error) => {
-                tracing::error!(%error, "no thread to read the host with; this cycle is left out");
-                self.leave_out(waiting);
-            }
+    fn give(&mut self, which: usize, jobs: VecDeque<Job>) {
+        let (host, tell) = (&self.host, &self.tell);
+        let given = self.readers[which].give(jobs, || Worker::spawn(Arc::clone(host), tell.clone()));
+        if let Err(error) = given {
+            tracing::error!(%error, "no thread to read the host with; this cycle is left out");
+            let rest = self.readers[which].take_rest();
+            self.leave_out(rest);
         }
     }
 
     /// The collector that runs now is late: it keeps its thread, and the rest goes on with another.
-    fn give_up_on_worker(&mut self, waiting: &mut Waiting, out_of_time: bool) {
-        let rest: VecDeque<Job> = std::iter::from_fn(|| pop(&waiting.queue)).collect();
-        let not_begun: BTreeSet<usize> = rest.iter().map(|job| job.place).collect();
-        for place in waiting.jobs.difference(&not_begun) {
-            record_timeout(&self.stats, &mut self.slots[*place]);
+    fn give_up_on(&mut self, which: usize, out_of_time: bool) {
+        let (late, rest) = self.readers[which].abandon();
+        for place in late {
+            record_timeout(&self.stats, &mut self.slots[place]);
         }
         self.stuck += 1;
-        self.worker = None;
-        *waiting = Waiting { jobs: not_begun, queue: Arc::new(Mutex::new(rest)) };
         if out_of_time || self.stuck >= MAX_STUCK {
-            self.leave_out(waiting);
+            self.leave_out(rest);
         } else {
-            self.start_worker(waiting);
+            self.give(which, rest);
         }
     }
 
     /// Gives the collectors that did not get their turn back to their slots.
-    fn leave_out(&mut self, waiting: &mut Waiting) {
-        while let Some(job) = pop(&waiting.queue) {
+    fn leave_out(&mut self, jobs: VecDeque<Job>) {
+        for job in jobs {
             let slot = &mut self.slots[job.place];
             slot.collector = Some(job.collector);
             record_timeout(&self.stats, slot);
         }
-        waiting.jobs.clear();
     }
 
     fn restore(&mut self, place: usize, collector: Option<Box<dyn Collector>>) {
@@ -293,18 +303,6 @@ impl Driver {
             shared.put(place, Arc::clone(&reading));
         }
         slot.last = up.then_some(reading);
-    }
-}
-
-/// The jobs of a cycle that have not come back, and those of them that have not begun.
-struct Waiting {
-    jobs: BTreeSet<usize>,
-    queue: Jobs,
-}
-
-impl Waiting {
-    fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
     }
 }
 

@@ -125,6 +125,71 @@ fn whoever_is_in_a_hurry_has_all_but_those_that_may_have_to_wait() {
     assert_eq!(names(&sampler.snapshot(Duration::from_millis(100))), ["counts", "part"]);
 }
 
+/// Gives something only where the other one runs at the same time.
+struct Meets(Turn);
+
+static MEETING: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
+
+impl Collector for Meets {
+    fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+        let mine = usize::from(self.0 == Turn::Aside);
+        MEETING[mine].store(true, Ordering::SeqCst);
+        while !MEETING[1 - mine].load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        out.push(&VALUE, vec![], 1.0);
+        Ok(())
+    }
+
+    fn turn(&self) -> Turn {
+        self.0
+    }
+}
+
+#[test]
+fn what_takes_long_is_read_beside_the_others() {
+    static BESIDE: Spec = Spec {
+        name: "beside",
+        about: "",
+        metrics: &[&VALUE],
+        settings: &[],
+        build: |_, _| Ok(Box::new(Meets(Turn::Aside))),
+    };
+    static FIRST: Spec = Spec { name: "first", build: |_, _| Ok(Box::new(Meets(Turn::Early))), ..BESIDE };
+    let (_dir, sampler, _) = start(&[&FIRST, &BESIDE, &PART]);
+    assert_eq!(names(&sampler.snapshot(LONG)), ["first", "beside", "part"]);
+}
+
+#[test]
+fn whoever_is_late_but_in_time_for_the_others_is_in_the_snapshot_and_no_longer_missed() {
+    struct Sleeps(u64);
+    impl Collector for Sleeps {
+        fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {
+            std::thread::sleep(Duration::from_millis(self.0));
+            out.push(&VALUE, vec![], 1.0);
+            Ok(())
+        }
+    }
+    static LATE: Spec = Spec {
+        name: "late",
+        about: "",
+        metrics: &[&VALUE],
+        settings: &[],
+        build: |_, _| Ok(Box::new(Sleeps(1200))),
+    };
+    static NEXT: Spec = Spec { name: "next", build: |_, _| Ok(Box::new(Sleeps(600))), ..LATE };
+    let host = Arc::new(Host::at("/").unwrap());
+    let stats = Arc::new(Stats::default());
+    let context = Context { host: &host, stats: &stats };
+    let shared = Shared { state: Mutex::default(), changed: Condvar::new() };
+    shared.lock().plans_to_come.push(plan::make(sources(&[&LATE, &NEXT]), &[], 0, &context).unwrap());
+    let mut driver = cycle::Driver::new(Arc::clone(&host), Arc::clone(&stats));
+    driver.run(&shared);
+    assert_eq!(names(&shared.complete()), ["late", "next"]);
+    assert_eq!(driver.stuck(), 0);
+    assert_eq!(stats.read().collectors["late"].errors["timeout"], 1);
+}
+
 #[test]
 fn a_collector_that_hangs_is_left_out_until_it_returns() {
     let (_dir, sampler, stats) = start(&[&HANGS, &PART]);
