@@ -221,15 +221,12 @@ impl Reader {
         let Some(detail) = process.detail.as_deref() else { return false };
         let told =
             |name| detail.entity.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+        // The young become somebody else; of the others one in sixteen is asked at each reading.
+        let due = process.age != Age::Known || (u64::from(process.pid) + self.reading).is_multiple_of(16);
         let owner = match &detail.directory {
+            _ if !due => None,
             Some(directory) => directory.owner().ok(),
-            // The young become somebody else; of the others one in sixteen is asked at each reading.
-            None if process.age != Age::Known
-                || (u64::from(process.pid) + self.reading).is_multiple_of(16) =>
-            {
-                pids.owner(process.pid).ok()
-            }
-            None => None,
+            None => pids.owner(process.pid).ok(),
         };
         let owner = owner.map(|uid| Text::from(&self.owners.name(uid)));
         if owner.is_some() && owner.as_ref() != told("process.owner") {

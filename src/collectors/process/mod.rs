@@ -1,6 +1,7 @@
 //! Processes, from `/proc/<pid>/stat` of all, and `io`, `fd`, `exe` and the owner of those that are shown.
 //!
-//! Phase one reads `stat` of every process, at most three system calls each, into a [`table`] kept by identity.
+//! Phase one reads `stat` of every process that has run, at most three system calls each, into a [`table`] kept by
+//! identity; whether it has, [`rest`] knows.
 //! Phase two [`select`]s the few that are shown alone and reads their [`detail`], or puts all of them into
 //! [`group`]s. All others are in one remainder, `_other`: the gauges of all that is shown add up to those of
 //! all processes, and so does what the counters grow by between two readings. Groups and the remainder
@@ -13,6 +14,7 @@ mod emit;
 mod facts;
 mod group;
 mod matching;
+mod rest;
 mod select;
 mod settings;
 mod stat;
@@ -34,7 +36,7 @@ use facts::Facts;
 use group::Groups;
 use matching::{Filter, Rule};
 use settings::{Config, View};
-use table::{Age, Class, Process, Table};
+use table::{Age, Class, Process, Table, wake};
 
 const CPU_MODE: Attribute = Attribute::of("cpu.mode", &["user", "system"]);
 const DIRECTION: Attribute = Attribute::of("disk.io.direction", &["read", "write"]);
@@ -216,7 +218,9 @@ impl Processes {
     /// A collector that has read nothing yet.
     fn new(config: Config, filter: Filter, rules: Vec<Rule>, reader: Reader) -> Self {
         let groups = Groups::new(config.group_by, rules, config.max_groups);
-        let (pids, table, last) = (None, Table::default(), None);
+        // Where groups or all are shown, the memory of everybody is of this reading.
+        let table = Table::new(config.view == View::Top);
+        let (pids, last) = (None, None);
         Self { config, filter, groups, reader, pids, table, last, frugal: false }
     }
 
@@ -289,6 +293,11 @@ impl Processes {
         refusals: &mut Refusals,
     ) {
         for (process, chosen) in self.table.processes.iter_mut().zip(chosen).filter(|(_, chosen)| **chosen) {
+            if process.rest.rests && !wake(pids, process) {
+                *chosen = false;
+                process.unread = true;
+                continue;
+            }
             if self.reader.has_changed(pids, process) {
                 process.detail = None;
             }

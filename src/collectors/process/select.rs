@@ -89,6 +89,7 @@ mod tests {
             shown,
             detail: None,
             kept: None,
+            rest: super::super::rest::Rest::default(),
         }
     }
 

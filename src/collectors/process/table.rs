@@ -9,6 +9,7 @@ use crate::host::Error;
 use crate::host::pids::{File, Pids, vanished};
 
 use super::detail::Detail;
+use super::rest::Rest;
 use super::stat::{Stat, parse};
 
 /// `stat` has 52 numbers of at most 20 digits, but the fields used end within this.
@@ -99,6 +100,8 @@ pub(super) struct Process {
     pub detail: Option<Box<Detail>>,
     /// The descriptor of its `stat`, while there is room to keep it.
     pub kept: Option<File>,
+    /// Whether it has run since then, where that is asked.
+    pub rest: Rest,
 }
 
 /// How a scan went.
@@ -118,11 +121,18 @@ pub(super) struct Table {
     pub processes: Vec<Process>,
     /// How many readings there were.
     pub readings: u64,
+    /// Of processes that have not run `stat` is not read.
+    lets_rest: bool,
     pids: Vec<u32>,
     last: Option<(Instant, u64)>,
 }
 
 impl Table {
+    /// A table that has read nothing yet.
+    pub(super) fn new(lets_rest: bool) -> Self {
+        Self { lets_rest, ..Self::default() }
+    }
+
     /// Reads all processes; `uptime` is that of the host at this moment, in clock ticks. `before` is called for each
     /// that is known, with the seconds since the last scan, right before its `stat` is read: where that shows the
     /// process that was known, what was read of its pid in between was its own.
@@ -148,13 +158,17 @@ impl Table {
             if let Some(process) = &mut known {
                 before(proc, process, scan.elapsed);
             }
+            let rests = |process: &mut Process| self.lets_rest && Rest::goes_on(proc, process, self.readings);
+            if known.as_mut().is_some_and(rests) {
+                self.processes.extend(known.map(|process| rested(process).kept_within(&mut room)));
+                continue;
+            }
             match read(proc, pid, known.as_ref(), &mut buffer) {
                 Ok(Some((stat, opened))) => {
                     let clock = Clock { since, uptime, elapsed: scan.elapsed };
                     let mut process = seen(pid, stat, known, clock);
-                    process.kept = opened.or(process.kept).filter(|_| room > 0);
-                    room -= usize::from(process.kept.is_some());
-                    self.processes.push(process);
+                    process.kept = opened.or(process.kept);
+                    self.processes.push(process.kept_within(&mut room));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -172,6 +186,33 @@ impl Table {
         self.last = Some((now, uptime));
         Ok(scan)
     }
+}
+
+impl Process {
+    /// The process with at most one descriptor of those that there is room for.
+    fn kept_within(mut self, room: &mut usize) -> Self {
+        if *room == 0 || self.rest.kept.is_some() {
+            self.kept = None;
+        }
+        if *room == 0 {
+            self.rest.kept = None;
+        }
+        *room -= usize::from(self.kept.is_some() || self.rest.kept.is_some());
+        self
+    }
+}
+
+/// Reads the `stat` of one that rests all the same, because it is to be shown; whether it is still there.
+pub(super) fn wake(proc: &Pids, process: &mut Process) -> bool {
+    let now = read(proc, process.pid, None, &mut [0; STAT_BUFFER]);
+    let Ok(Some((stat, _))) = now else { return false };
+    let same = stat.start == process.stat.start;
+    if same {
+        process.usage = Usage::since(&stat, &process.stat);
+        process.stat = stat;
+        process.rest.rests = false;
+    }
+    same
 }
 
 /// One process's `stat`, and its descriptor where that was opened for it; none when it has ended meanwhile.
@@ -209,6 +250,12 @@ struct Clock {
     elapsed: Option<f64>,
 }
 
+/// A process that has not run.
+fn rested(process: Process) -> Process {
+    let score = process.score * SCORE_MEMORY;
+    Process { usage: Usage::default(), age: Age::Known, score, ..process }
+}
+
 fn seen(pid: u32, stat: Stat, known: Option<Process>, clock: Clock) -> Process {
     let Clock { since, uptime, elapsed } = clock;
     if let Some(process) = known.filter(|process| process.stat.start == stat.start) {
@@ -240,6 +287,7 @@ fn seen(pid: u32, stat: Stat, known: Option<Process>, clock: Clock) -> Process {
         shown: false,
         detail: None,
         kept: None,
+        rest: Rest::default(),
     }
 }
 

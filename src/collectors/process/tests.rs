@@ -18,6 +18,19 @@ struct Model {
     ticks: u64,
     faults: u64,
     pages: u64,
+    /// How often it was on a CPU.
+    runs: u64,
+}
+
+impl Model {
+    fn new(name: &'static str, start: u64, ticks: u64, pages: u64) -> Self {
+        Self { name, start, ticks, faults: ticks / 2, pages, runs: 1 }
+    }
+
+    /// Of those with an even pid.
+    fn threads(pid: u32) -> u64 {
+        1 + u64::from(pid % 2)
+    }
 }
 
 /// A machine of files.
@@ -44,7 +57,7 @@ impl Machine {
     }
 
     fn born(&mut self, pid: u32, name: &'static str, pages: u64) {
-        self.live.insert(pid, Model { name, start: self.uptime - 1, ticks: 0, faults: 0, pages });
+        self.live.insert(pid, Model::new(name, self.uptime - 1, 0, pages));
     }
 
     fn write(&self) {
@@ -58,11 +71,15 @@ impl Machine {
         for (pid, p) in &self.live {
             let dir = proc.join(pid.to_string());
             std::fs::create_dir(&dir).unwrap();
-            let Model { name, start, ticks, faults, pages } = p;
+            let Model { name, start, ticks, faults, pages, runs } = p;
+            let threads = Model::threads(*pid);
             let text = format!(
-                "{pid} ({name}) S 1 1 1 0 -1 0 {faults} 0 0 0 {ticks} 0 0 0 20 0 2 0 {start} 8192 {pages} 0\n"
+                "{pid} ({name}) S 1 1 1 0 -1 0 {faults} 0 0 0 {ticks} 0 0 0 20 0 {threads} 0 {start} 8192 {pages} 0\n"
             );
             std::fs::write(dir.join("stat"), text).unwrap();
+            // No two processes were on a CPU to the same nanosecond.
+            let text = format!("{} 5 {runs}\n", ticks * 10_000_000 + start);
+            std::fs::write(dir.join("schedstat"), text).unwrap();
         }
     }
 
@@ -158,8 +175,8 @@ const NAMES: [&str; 4] = ["web", "db", "job", "a) R (b"];
 
 fn hold(config: Config, rounds: &[Vec<Change>]) -> Result<(), TestCaseError> {
     let mut machine = Machine::new(config);
-    machine.live.insert(1, Model { name: "init", start: 5, ticks: 900, faults: 7, pages: 10 });
-    machine.live.insert(20, Model { name: "old", start: 6, ticks: 300, faults: 9, pages: 90 });
+    machine.live.insert(1, Model::new("init", 5, 900, 10));
+    machine.live.insert(20, Model::new("old", 6, 300, 90));
     let mut before = machine.read();
     for round in rounds {
         let then = machine.live.clone();
@@ -174,6 +191,7 @@ fn hold(config: Config, rounds: &[Vec<Change>]) -> Result<(), TestCaseError> {
                     if let Some(model) = machine.live.get_mut(&pid) {
                         model.ticks += ticks;
                         model.faults += ticks / 2;
+                        model.runs += 1;
                     }
                 }
                 Change::Reuse(pid) if machine.live.contains_key(&pid) => machine.born(pid, "reused", 3),
@@ -194,7 +212,8 @@ fn hold(config: Config, rounds: &[Vec<Change>]) -> Result<(), TestCaseError> {
         };
         let pages: u64 = machine.live.values().map(|model| model.pages).sum();
         prop_assert_eq!(sum(&now, &MEMORY), pages as f64 * machine.host.page_size as f64);
-        prop_assert_eq!(sum(&now, &THREADS), 2.0 * machine.live.len() as f64);
+        let threads: u64 = machine.live.keys().copied().map(Model::threads).sum();
+        prop_assert_eq!(sum(&now, &THREADS), threads as f64);
         prop_assert_eq!(sum(&now, &COUNT), machine.live.len() as f64);
         let cpu = growth(&before, &now, &CPU_TIME, &born) * machine.host.ticks as f64;
         prop_assert!((cpu - used(|m| m.ticks) as f64).abs() < 1e-6, "cpu {} {}", cpu, used(|m| m.ticks));
@@ -211,7 +230,7 @@ proptest! {
 
     #[test]
     fn what_is_shown_adds_up_to_all_processes(
-        rounds in proptest::collection::vec(proptest::collection::vec(change(), 0..12), 1..8),
+        rounds in proptest::collection::vec(proptest::collection::vec(change(), 0..8), 1..14),
         view in prop::sample::select(vec![View::Top, View::Groups, View::All]),
         top_n in 1_usize..4,
         max_groups in 1_usize..4,
@@ -226,7 +245,7 @@ proptest! {
 #[test]
 fn a_reading_of_a_process_names_it_and_one_that_ended_is_gone() {
     let mut machine = Machine::new(Config::default());
-    machine.live.insert(7, Model { name: "web", start: 150, ticks: 30, faults: 1, pages: 2 });
+    machine.live.insert(7, Model::new("web", 150, 30, 2));
     let reading = machine.read();
     let names: Vec<_> = reading.entities[0].attributes.iter().map(|(n, v)| (*n, v.to_string())).collect();
     assert_eq!(names[0], ("process.pid", "7".to_owned()));
@@ -240,7 +259,7 @@ fn a_reading_of_a_process_names_it_and_one_that_ended_is_gone() {
 #[test]
 fn a_rate_is_a_share_of_all_cpus() {
     let mut machine = Machine::new(Config::default());
-    machine.live.insert(7, Model { name: "web", start: 150, ticks: 30, faults: 1, pages: 2 });
+    machine.live.insert(7, Model::new("web", 150, 30, 2));
     machine.read();
     machine.live.get_mut(&7).unwrap().ticks += 100;
     let reading = machine.read();
@@ -252,7 +271,7 @@ fn a_rate_is_a_share_of_all_cpus() {
 #[test]
 fn an_exec_gives_a_process_its_new_name_at_the_next_reading() {
     let mut machine = Machine::new(Config { command_line: settings::CommandLine::None, ..Config::default() });
-    machine.live.insert(7, Model { name: "sh", start: 150, ticks: 30, faults: 1, pages: 2 });
+    machine.live.insert(7, Model::new("sh", 150, 30, 2));
     machine.read();
     machine.live.get_mut(&7).unwrap().name = "nginx";
     let reading = machine.read();
@@ -265,7 +284,7 @@ fn rules_name_groups_and_the_first_that_matches_wins() {
     let config = Config { view: View::Groups, group_by: group::GroupBy::Rules, rules, ..Config::default() };
     let mut machine = Machine::new(config);
     for (pid, name) in [(2, "db"), (3, "cache"), (4, "web")] {
-        machine.live.insert(pid, Model { name, start: 9, ticks: 0, faults: 0, pages: 1 });
+        machine.live.insert(pid, Model::new(name, 9, 0, 1));
     }
     let members = values(&machine.read(), &MEMBERS);
     let expected = [("_other", 0.0), ("all", 1.0), ("stores", 2.0)];
@@ -308,7 +327,7 @@ fn what_this_machine_says_of_this_process_is_what_we_say() {
 fn traffic_is_told_of_a_namespace_that_is_not_the_first_process_s() {
     let (mut machine, head) = (Machine::new(Config::default()), "Inter-| Receive\n face |bytes\n");
     for pid in [1, 7] {
-        machine.live.insert(pid, Model { name: "web", start: 150, ticks: 30, faults: 1, pages: 2 });
+        machine.live.insert(pid, Model::new("web", 150, 30, 2));
     }
     machine.read();
     let zeros = " 0 0 0 0 0 0 0";
@@ -337,4 +356,35 @@ fn who_is_frugal_shows_nobody_alone_and_loses_nothing() {
     assert_eq!((alone(&frugal), sum(&frugal, &MEMORY)), (0, sum(&before, &MEMORY)));
     machine.collector.be_frugal(false);
     assert_eq!(alone(&machine.read()), 10);
+}
+
+#[test]
+fn the_stat_of_who_has_not_run_is_read_now_and_then_or_when_it_is_shown() {
+    let mut machine = Machine::new(Config { top_n: 1, ..Config::default() });
+    for (pid, pages) in [(2, 900), (4, 10), (6, 10)] {
+        machine.live.insert(pid, Model::new("job", 50, 0, pages));
+    }
+    let mut reading = machine.read();
+    // One is shown, and the others are known to rest from the fourth reading on.
+    for _ in 0..3 {
+        reading = machine.read();
+    }
+    let page = machine.host.page_size as f64;
+    let in_all = |reading: &Reading| sum(reading, &MEMORY) / page;
+    assert_eq!(in_all(&reading), 920.0);
+    // The kernel takes pages away, which no `schedstat` tells.
+    for pid in [4, 6] {
+        machine.live.get_mut(&pid).unwrap().pages = 5;
+    }
+    let seen: Vec<f64> = (0..8).map(|_| in_all(&machine.read())).collect();
+    assert!(seen[0] > 910.0 && seen[7] == 910.0, "{seen:?}");
+    // One that ran is read at once.
+    let model = machine.live.get_mut(&4).unwrap();
+    (model.pages, model.runs) = (7, 2);
+    assert_eq!(in_all(&machine.read()), 912.0);
+    // And so is one that is shown, since the one before it has ended.
+    machine.live.remove(&2);
+    machine.live.get_mut(&6).unwrap().pages = 600;
+    let seen: Vec<f64> = (0..8).map(|_| in_all(&machine.read())).collect();
+    assert_eq!(*seen.last().unwrap(), 607.0, "{seen:?}");
 }
