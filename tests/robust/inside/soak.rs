@@ -66,7 +66,10 @@ pub(super) fn figures(cycles: usize) -> Vec<Figure> {
     ]
 }
 
+/// Descriptors and threads. Those that counted sockets in the last cycles, one thread a cycle, may still be on their way
+/// out, which is what the pause is for.
 fn state() -> (usize, usize) {
+    std::thread::sleep(Duration::from_millis(200));
     let count = |directory: &str| std::fs::read_dir(directory).unwrap().count();
     (count("/proc/self/fd"), count("/proc/self/task"))
 }
