@@ -2,8 +2,9 @@
 //!
 //! Readers ask; the answer is at most [`FRESH`] old, and all who ask meanwhile share it, so two Prometheus
 //! servers and the OTLP tick cost one reading of the host. One thread reads, because parallel readers of
-//! procfs only meet each other in the kernel's locks; what takes long elsewhere is read beside it. A collector that is late is left out (a gap, never an
-//! old value as new), is not started again before it returns, and keeps nobody else waiting.
+//! procfs only meet each other in the kernel's locks; what takes long elsewhere is read beside it. A
+//! collector that is late is left out (a gap, never an old value as new), is not started again before it
+//! returns, and keeps nobody else waiting.
 
 mod cycle;
 mod governor;

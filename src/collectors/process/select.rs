@@ -71,6 +71,7 @@ fn by(
 
 #[cfg(test)]
 mod tests {
+    use super::super::rest::Rest;
     use super::super::stat::Stat;
     use super::super::table::{Age, Usage};
     use super::*;
@@ -89,7 +90,7 @@ mod tests {
             shown,
             detail: None,
             kept: None,
-            rest: super::super::rest::Rest::default(),
+            rest: Rest::default(),
         }
     }
 

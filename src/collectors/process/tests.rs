@@ -27,7 +27,7 @@ impl Model {
         Self { name, start, ticks, faults: ticks / 2, pages, runs: 1 }
     }
 
-    /// Of those with an even pid.
+    /// One, where the pid is even.
     fn threads(pid: u32) -> u64 {
         1 + u64::from(pid % 2)
     }
