@@ -47,12 +47,15 @@ impl Collector for Behaviour {
 
 macro_rules! spec {
     ($name:ident, $text:literal, $behaviour:ident) => {
+        spec!($name, $text, of Behaviour::$behaviour);
+    };
+    ($name:ident, $text:literal, of $collector:expr) => {
         static $name: Spec = Spec {
             name: $text,
             about: "",
             metrics: &[&VALUE],
             settings: &[],
-            build: |_, _| Ok(Box::new(Behaviour::$behaviour)),
+            build: |_, _| Ok(Box::new($collector)),
         };
     };
 }
@@ -148,14 +151,8 @@ impl Collector for Meets {
 
 #[test]
 fn what_takes_long_is_read_beside_the_others() {
-    static BESIDE: Spec = Spec {
-        name: "beside",
-        about: "",
-        metrics: &[&VALUE],
-        settings: &[],
-        build: |_, _| Ok(Box::new(Meets(Turn::Aside))),
-    };
-    static FIRST: Spec = Spec { name: "first", build: |_, _| Ok(Box::new(Meets(Turn::Early))), ..BESIDE };
+    spec!(BESIDE, "beside", of Meets(Turn::Aside));
+    spec!(FIRST, "first", of Meets(Turn::Early));
     let (_dir, sampler, _) = start(&[&FIRST, &BESIDE, &PART]);
     assert_eq!(names(&sampler.snapshot(LONG)), ["first", "beside", "part"]);
 }
@@ -170,14 +167,8 @@ fn whoever_is_late_but_in_time_for_the_others_is_in_the_snapshot_and_no_longer_m
             Ok(())
         }
     }
-    static LATE: Spec = Spec {
-        name: "late",
-        about: "",
-        metrics: &[&VALUE],
-        settings: &[],
-        build: |_, _| Ok(Box::new(Sleeps(1200))),
-    };
-    static NEXT: Spec = Spec { name: "next", build: |_, _| Ok(Box::new(Sleeps(600))), ..LATE };
+    spec!(LATE, "late", of Sleeps(1200));
+    spec!(NEXT, "next", of Sleeps(600));
     let host = Arc::new(Host::at("/").unwrap());
     let stats = Arc::new(Stats::default());
     let context = Context { host: &host, stats: &stats };
@@ -266,8 +257,7 @@ static HELD_OVER: AtomicBool = AtomicBool::new(true);
 
 #[test]
 fn what_hangs_over_a_reload_comes_back_to_its_place_or_is_forgotten() {
-    static SPEC: Spec =
-        Spec { name: "held", about: "", metrics: &[&VALUE], settings: &[], build: |_, _| Ok(Box::new(Held)) };
+    spec!(SPEC, "held", of Held);
     struct Held;
     impl Collector for Held {
         fn collect(&mut self, _: &Host, out: &mut Reading) -> Result<(), Error> {

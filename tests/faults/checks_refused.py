@@ -32,7 +32,7 @@ def refused(run):
         run.at_most("lines in the log", 15, subject.log().count("\n") - before)
         run.at_most("memory grows by", 16.0, grown[0], " MiB")
         verdict = finish(run, subject, arrived, duplicates=1)
-        on_time(run, verdict, twin)
+        on_time(run, verdict.late, twin)
 
 
 @row("N17", "5 s there and 5 s away, for 60 s (30 min)", seconds=180, long_seconds=2000)

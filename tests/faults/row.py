@@ -60,11 +60,11 @@ class Run:
     def same(self, what, promised, measured):
         self.figure(what, str(promised), str(measured), promised == measured)
 
-    def at_most(self, what, promised, measured, unit="", pace=False):
+    def at_most(self, what, promised, measured, unit=""):
         """A number that must not be above what is promised; none was measured where it is None."""
         shown = "nothing measured" if measured is None else f"{_short(measured)}{unit}"
         self.figure(what, f"<= {_short(promised)}{unit}", shown, measured is not None and measured <= promised,
-                    pace or unit in CLOCKS)
+                    pace=unit in CLOCKS)
 
     def at_least(self, what, promised, measured, unit=""):
         self.figure(what, f">= {_short(promised)}{unit}", f"{_short(measured)}{unit}", measured >= promised)
@@ -75,7 +75,8 @@ class Run:
         panicked = "panicked" in agent.log()
         well = code == 0 and not panicked
         self.figure(f"SIGTERM{label}", f"exit 0 within {STOPS_WITHIN} s, never a panic",
-                    f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""), well and took <= STOPS_WITHIN, pace=well)
+                    f"exit {code}, {took:.1f} s" + (", panics" if panicked else ""),
+                    well and took <= STOPS_WITHIN, pace=well)
 
     def write(self, path):
         Path(path).write_text(json.dumps(self.figures))
