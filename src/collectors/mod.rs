@@ -127,7 +127,8 @@ pub enum Turn {
     Early,
     /// What may have to wait for another machine, so that whoever is in a hurry has the others already.
     Late,
-    /// What takes the kernel long, but holds no lock of procfs meanwhile, so that a second thread does it beside the others.
+    /// What takes the kernel long, but holds no lock of procfs meanwhile, so that a second thread does it
+    /// beside the others.
     Aside,
     /// What tells of the others. It runs when they have been written down, and must wait for nothing.
     Last,

@@ -36,8 +36,8 @@ impl Reader {
         self.progress + COLLECTOR_DEADLINE
     }
 
-    /// Gives jobs to its worker, to one that `spawn` makes where there is none; they stay in the queue where there can be
-    /// none.
+    /// Gives jobs to its worker, to one that `spawn` makes where there is none; they stay in the queue where
+    /// there can be none.
     pub(super) fn give(
         &mut self,
         jobs: VecDeque<Job>,

@@ -1,9 +1,9 @@
-//! Processes that have not run since their `stat` was read. `schedstat` tells it for less than half of what `stat` costs
-//! the kernel, and of most processes of most hosts there is nothing else to tell.
+//! Processes that have not run since their `stat` was read. `schedstat` tells it for less than half of what
+//! `stat` costs the kernel, and of most processes of most hosts there is nothing else to tell.
 //!
-//! A process of one thread that was not on a CPU has consumed nothing, changed its state or its name in no way, begun no
-//! thread and not ended. What may shrink without it is its memory, where the kernel takes pages away; so this is for those
-//! that are not shown, and now and then `stat` is read all the same.
+//! A process of one thread that was not on a CPU has consumed nothing, changed its state or its name in no way,
+//! begun no thread and not ended. What may shrink without it is its memory, where the kernel takes pages away;
+//! so this is for those that are not shown, and now and then `stat` is read all the same.
 
 use crate::host::pids::{File, Pids};
 
